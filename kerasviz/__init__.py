@@ -1,0 +1,68 @@
+"""Explains image networks written in Keras 3: where they look, and why they decide.
+
+The names below are imported when they are first used, so that `import kerasviz` costs next to nothing
+and the command line answers without loading TensorFlow.
+"""
+
+import importlib as _importlib
+import os as _os
+import sys as _sys
+
+from kerasviz.errors import ModelError as _ModelError
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Network": "kerasviz.network",
+    "load": "kerasviz.network",
+    "clone_with_rule": "kerasviz.network",
+    "swap_activations": "kerasviz.network",
+    "to_logits": "kerasviz.network",
+    "Explanation": "kerasviz.explanation",
+    "explain": "kerasviz.attribution",
+    "Saliency": "kerasviz.attribution",
+    "InputXGradient": "kerasviz.attribution",
+    "SmoothGrad": "kerasviz.attribution",
+    "IntegratedGradients": "kerasviz.attribution",
+    "GuidedBackprop": "kerasviz.attribution",
+    "DeconvNet": "kerasviz.attribution",
+    "GradCAM": "kerasviz.attribution",
+    "GuidedGradCAM": "kerasviz.attribution",
+    "attribution": None,
+    "data": None,
+    "errors": None,
+    "network": None,
+    "plotting": None,
+    "targets": None,
+}
+
+__all__ = ["__version__", *_HOME]
+
+
+def __getattr__(name):
+    if name not in _HOME:
+        raise AttributeError(f"module 'kerasviz' has no attribute {name!r}")
+    home = _HOME[name]
+    value = _importlib.import_module(f"kerasviz.{name}" if home is None else home)
+    if home is not None:
+        value = getattr(value, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted(__all__)
+
+
+def _refuse_other_backends():
+    keras = _sys.modules.get("keras")
+    backend = keras.backend.backend() if hasattr(keras, "backend") else _os.environ.get("KERAS_BACKEND")
+    if backend and backend != "tensorflow":
+        raise _ModelError(
+            f"Keras runs on the backend {backend!r}",
+            expected="'tensorflow', whose gradients kerasviz works with",
+            mend="Set the environment variable KERAS_BACKEND=tensorflow before Keras is imported",
+        )
+
+
+_refuse_other_backends()
