@@ -1,0 +1,198 @@
+"""`Network`: a Keras model, opened. The one face of this floor that every explainer uses."""
+
+import warnings
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasviz.errors import KerasvizWarning, LayerError
+from kerasviz.network import cloning, heads, loading, spatial
+from kerasviz.network.layers import Address, Directory, Entry
+from kerasviz.network.tapping import call_with_taps
+from kerasviz.network.trace import Trace
+from kerasviz.network.twins import Twins
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What one forward pass gives, as tensors of the graph being traced.
+
+    Attributes:
+        outputs: the model's outputs as they are, by name.
+        scores: the same before softmax and sigmoid, as float32.
+        activations: the tapped feature maps by address.
+    """
+
+    outputs: dict[str, tf.Tensor]
+    scores: dict[str, tf.Tensor]
+    activations: dict[Address, tf.Tensor] = field(default_factory=dict)
+
+
+class Network:
+    """A Keras model, opened: its layers by path, its scores before the softmax, activations and gradients.
+
+    Works on a weight-sharing twin; the model is never modified and its later training is seen. Changes of its
+    attributes (`layer.activation = …`) are not seen: open it anew. A model in `mixed_float16` or
+    `mixed_bfloat16` is computed in float32 with the same weights, where half precision would round small
+    gradients to zero.
+
+    Args:
+        model: any built Keras model, or the path of a saved one.
+        rule: the backward rule of its rectifiers, a name of `kerasviz.network.rules.RULES`.
+        smooth: also apply the rule to smooth activations; see `kerasviz.network.rules`.
+        sample: inputs with a batch axis. Needed only by subclassed models that declare no input shape.
+
+    Raises:
+        ModelError: not a Keras model, not built, or its inputs are not known.
+        RuleError: the rule is unknown, or there is nothing that it could replace.
+
+    Example:
+        >>> import keras
+        >>> model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3, name="conv"),
+        ...                           keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(5)])
+        >>> network = Network(model)
+        >>> str(network.address("conv")), network.trace.shape_of("conv")
+        ('conv', (None, 6, 6, 4))
+    """
+
+    def __init__(self, model, *, rule: str = "backprop", smooth: bool = False, sample=None):
+        model = loading.as_model(model)
+        self.inputs = cloning.known_inputs(model, sample)
+        self.name = model.name
+        self.rule = rule
+        self._directory = Directory(model)
+        twins = Twins(cloning.rule_swap(rule, smooth), compute_dtype="float32")
+        self._twin = twins.of(model)
+        self._twin_ids = twins.twin_ids()
+        self.replaced = tuple(twins.swapped)
+        twins.release()
+        self.trace = Trace.of(self._twin, self.inputs, self._paths_by_twin())
+        cloning.check_reach(rule, self.name, self.replaced, self.trace.missed_rectifiers)
+
+    @property
+    def layers(self) -> list[str]:
+        """The paths of all layers, containers before their parts."""
+        return self._directory.paths
+
+    def entry(self, path: str) -> Entry:
+        """What the layer at a path is."""
+        return self._directory.entries[path]
+
+    def address(self, spec=None) -> Address:
+        """The address of a layer; for None the last layer with a spatial feature map.
+
+        Args:
+            spec: as `kerasviz.network.layers.Directory.find` takes it.
+
+        Raises:
+            LayerError: no layer or several fit, or the model has no spatial feature map.
+        """
+        if spec is None:
+            return spatial.last(self.trace, self.inputs, self._directory.kernels)
+        address = self._directory.find(spec)
+        if self.trace.calls_of(address.path) == 0 and not self.trace.in_loop(address.path):
+            raise LayerError(
+                f"The layer {str(address)!r} is not reached when {self.name!r} runs",
+                expected="a layer that takes part in inference",
+                mend="Tap the layer around it",
+            )
+        return address
+
+    def warn_of_heads(self):
+        """Warn, once per network, of outputs whose softmax could not be taken off."""
+        stuck = [name for name, output in self.trace.outputs.items() if output.head == heads.STUCK]
+        if stuck and not getattr(self, "_warned", False):
+            self._warned = True
+            warnings.warn(
+                f"The softmax of {self.name!r} cannot be taken off the output {', '.join(stuck)}: scores are the "
+                "outputs as they are, whose gradient vanishes where the model is sure",
+                KerasvizWarning,
+                stacklevel=2,
+            )
+
+    def forward(self, tensors: list, taps=(), tape: tf.GradientTape | None = None) -> Pass:
+        """One forward pass at inference, inside a `tf.function`.
+
+        Args:
+            tensors: the inputs, flat, as `inputs.check` returns them.
+            taps: addresses of layers whose activations are wanted.
+            tape: watches these activations, if given.
+        """
+        ids = {address: self._twin_ids[self._directory.id_of(address.path)] for address in taps}
+        outputs, activations = call_with_taps(self._twin, self.inputs.pack(tensors), ids, tape)
+        named = dict(zip(self.trace.outputs, keras.tree.flatten(outputs), strict=True))
+        scores = {name: tf.cast(heads.strip(output)[0], tf.float32) for name, output in named.items()}
+        return Pass(named, scores, activations)
+
+    def function(self, body, extra=()):
+        """A `tf.function` of `body(tensors, *extra)`, traced once for any batch size.
+
+        Args:
+            body: takes the flat inputs as a list, then the extra tensors.
+            extra: `tf.TensorSpec` of each extra tensor.
+        """
+        signature = [[spec.tensor for spec in self.inputs.specs], *extra]
+        return tf.function(body, input_signature=signature)
+
+    def differentiate(self, tensors: list, score, taps=(), *, inputs: bool = True):
+        """The gradients of a score with respect to inputs and activations, in one pass inside a `tf.function`.
+
+        Args:
+            tensors: the inputs, flat.
+            score: `Pass -> (N,)` scores; each sample's own score must depend on that sample alone.
+            taps: addresses of layers with respect to whose activations gradients are wanted.
+            inputs: whether those with respect to the inputs are wanted; without, the backward pass ends at the taps.
+
+        Returns:
+            The `Pass`, the scores `(N,)`, the gradients of the inputs (flat, None for integers), and a dict of
+            the gradients of the activations. Where a score does not depend on something, the gradient is zero.
+        """
+        floats = [spec.floating and inputs for spec in self.inputs.specs]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tensors = [tf.identity(t) if watched else t for t, watched in zip(tensors, floats, strict=True)]
+            tape.watch([tensor for tensor, watched in zip(tensors, floats, strict=True) if watched])
+            done = self.forward(tensors, taps, tape)
+            scores = score(done)
+        wanted = [tensor for tensor, watched in zip(tensors, floats, strict=True) if watched]
+        found, of_taps = tape.gradient(
+            scores, (wanted, done.activations), unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+        found = iter(found)
+        return done, scores, [next(found) if watched else None for watched in floats], of_taps
+
+    def activations(self, inputs, layers, batch_size: int = 32) -> dict[str, np.ndarray]:
+        """The activations of some layers on a batch of inputs.
+
+        Args:
+            inputs: what the model takes.
+            layers: one layer or a list, each as `address` takes it.
+            batch_size: how many samples run at once.
+
+        Returns:
+            A dict from each layer's address to its activations, `(N, …)`, in the order asked.
+        """
+        asked = layers if isinstance(layers, list | tuple) else [layers]
+        addresses = [self.address(layer) for layer in asked]
+        arrays = self.inputs.check(inputs)
+        run = self.function(lambda tensors: list(self.forward(tensors, addresses).activations.values()))
+        parts = [run(chunk) for chunk in chunks(arrays, batch_size)]
+        return {
+            str(address): np.concatenate([part[i].numpy() for part in parts])
+            for i, address in enumerate(dict.fromkeys(addresses))
+        }
+
+    def _paths_by_twin(self):
+        paths: dict[int, str] = {}
+        for path in self._directory.paths:
+            twin = self._twin_ids.get(self._directory.id_of(path))
+            if twin is not None:
+                paths.setdefault(twin, path)
+        return paths
+
+
+def chunks(arrays: list[np.ndarray], size: int):
+    """Yield a flat list of inputs in batches of at most `size` samples."""
+    for start in range(0, len(arrays[0]), size):
+        yield [array[start : start + size] for array in arrays]

@@ -1,0 +1,136 @@
+"""Backward rules of a rectifier: what the gradient does where the forward pass has rectified.
+
+With `x` the input of the activation, `f` its output and `g` the gradient that arrives from above:
+
+| rule | what goes on below | source |
+|---|---|---|
+| `backprop` | `g · f'(x)` | the chain rule |
+| `deconvnet` | `g · [g > 0]`, whatever `x` was | Zeiler and Fergus 2013, section 2.1 |
+| `guided` | `g · [g > 0] · f'(x)` | Springenberg et al. 2014, section 3.4 |
+
+For ReLU `f'(x)` is `[x > 0]`, so `guided` keeps what both others keep. For its kin it is their own derivative:
+ReLU6 and `ReLU(max_value=…)` also stop at the cap, `threshold` moves the corner, and a leaky slope lets
+`slope · g` through below zero. `deconvnet` ignores all of these, as it ignores `x`.
+
+Smooth activations (ELU, SELU, SiLU/swish, GELU, hard-swish, Mish, …) rectify nothing, and the papers give
+them no rule. They keep their own gradient unless `smooth=True` is asked for, which gates them alike:
+`guided` multiplies their derivative by `[g > 0]`, `deconvnet` puts `[g > 0]` in its place.
+"""
+
+import functools
+
+import keras
+import tensorflow as tf
+
+from kerasviz.errors import RuleError
+from kerasviz.network import internals
+
+#: Name scope of a replaced activation, by which a traced graph shows what was replaced.
+RULE_SCOPE = "kv_rule"
+#: Name scope of an activation that is left alone on purpose, so that a ReLU6 inside hard-swish is not "missed".
+KEPT_SCOPE = "kv_kept"
+
+
+def backprop(activation):
+    """The activation with its own gradient: `activation` itself."""
+    return activation
+
+
+def guided(activation):
+    """The activation with the guided rule: same output, gradient `g · [g > 0] · activation'(x)`.
+
+    Args:
+        activation: a function of one float tensor, such as `tf.nn.relu` or `keras.activations.relu6`.
+
+    Returns:
+        A function with the arguments of `activation`.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> from kerasviz.network import rules
+        >>> x, g = tf.constant([2.0, -1.0, 3.0]), tf.constant([5.0, 5.0, -5.0])
+        >>> with tf.GradientTape() as tape:
+        ...     tape.watch(x)
+        ...     y = rules.guided(tf.nn.relu)(x)
+        >>> tape.gradient(y, x, g).numpy().tolist()
+        [5.0, 0.0, 0.0]
+    """
+    return _in_scope(RULE_SCOPE, activation, lambda *args, **kwargs: _gate(activation(*args, **kwargs)))
+
+
+def deconvnet(activation):
+    """The activation with the deconvnet rule: same output, gradient `g · [g > 0]`.
+
+    Arguments and result as for `guided`.
+    """
+
+    def run(*args, **kwargs):
+        output = tf.stop_gradient(activation(*args, **kwargs))
+        x = args[0] if args else next(iter(kwargs.values()))
+        return _pass_positive(tf.convert_to_tensor(x), output)
+
+    return _in_scope(RULE_SCOPE, activation, run)
+
+
+def kept(activation):
+    """The activation as it is, marked as seen and left alone."""
+    return _in_scope(KEPT_SCOPE, activation, activation)
+
+
+RULES = {"backprop": backprop, "deconvnet": deconvnet, "guided": guided}
+
+
+def get(rule: str):
+    """The function of a rule by its name.
+
+    Raises:
+        RuleError: the name is none of `RULES`.
+    """
+    if rule not in RULES:
+        raise RuleError(
+            f"No backward rule is called {rule!r}",
+            expected=f"one of {', '.join(map(repr, RULES))}",
+            mend="'backprop' is the plain gradient",
+        )
+    return RULES[rule]
+
+
+@tf.custom_gradient
+def _gate(y):
+    return tf.identity(y), tf.nn.relu
+
+
+@tf.custom_gradient
+def _pass_positive(x, output):
+    return tf.identity(output), lambda g: (tf.nn.relu(g), None)
+
+
+def _in_scope(scope, activation, run):
+    @functools.wraps(activation, updated=())
+    def scoped(*args, **kwargs):
+        if any(isinstance(leaf, keras.KerasTensor) for leaf in keras.tree.flatten((args, kwargs))):
+            return activation(*args, **kwargs)  # Keras infers shapes: there is no gradient to change.
+        with tf.name_scope(scope):
+            return run(*args, **kwargs)
+
+    return scoped
+
+
+def _public(module, names):
+    return {getattr(module, name) for name in names if hasattr(module, name)}
+
+
+_RELU_NAMES = ("relu", "relu6", "leaky_relu")
+_SMOOTH_NAMES = ("celu", "elu", "gelu", "hard_silu", "hard_swish", "mish", "selu", "silu", "swish")
+_MODULES = (keras.activations, keras.ops, tf.nn)
+
+#: Functions and classes that rectify, by every name under which a model may hold them.
+RECTIFIERS = frozenset().union(*(_public(module, _RELU_NAMES) for module in _MODULES))
+RECTIFIER_CLASSES = (keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.PReLU, *internals.RELU_OPS)
+#: The same for smooth activations.
+SMOOTH = frozenset().union(*(_public(module, _SMOOTH_NAMES) for module in _MODULES))
+SMOOTH_CLASSES = (keras.layers.ELU, *internals.SMOOTH_OPS)
+#: A gate between 0 and 1 that is computed with a ReLU6: no rule applies to it.
+GATES = frozenset().union(*(_public(module, ("hard_sigmoid",)) for module in _MODULES))
+#: TensorFlow op types that show a rectifier in a traced graph.
+RECTIFIER_OP_TYPES = frozenset({"Relu", "Relu6", "LeakyRelu"})

@@ -1,0 +1,166 @@
+"""What happens in one forward pass: which layers are called, with what shapes, and what the outputs end in."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import keras
+import tensorflow as tf
+
+from kerasviz.network import heads, rules
+from kerasviz.network.inputs import Inputs
+from kerasviz.network.twins import Recorder
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a layer.
+
+    Attributes:
+        path: the layer.
+        index: 0 for the layer's first call, and so on.
+        shape: of its output, None for free axes; None if it returns several tensors.
+        sources: names of the inputs that it depends on.
+        passes_on: whether it returns, unchanged, what a layer before it returned (Dropout, a nested model's end).
+    """
+
+    path: str
+    index: int
+    shape: tuple | None
+    sources: frozenset
+    passes_on: bool
+
+
+@dataclass(frozen=True)
+class Output:
+    """One output of a model: its shape, and what its scores go through last (see `heads.strip`)."""
+
+    shape: tuple
+    head: str | None
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The record of a traced forward pass. It holds names and shapes, no tensors.
+
+    Attributes:
+        calls: the calls of layers, in the order in which they return.
+        outputs: the model's outputs by name.
+        missed_rectifiers: names of rectifier ops that no swapped or known activation made.
+        looped: paths of layers that run inside a loop.
+    """
+
+    calls: tuple[Call, ...]
+    outputs: dict[str, Output]
+    missed_rectifiers: tuple[str, ...]
+    looped: frozenset
+
+    @classmethod
+    def of(cls, twin, inputs: Inputs, paths: dict[int, str]) -> "Trace":
+        """Trace a twin once.
+
+        Args:
+            twin: the twin of a model.
+            inputs: what it takes.
+            paths: the path of the layer behind each twin, by the twin's `id()`.
+        """
+        returned: list[tuple[str, object]] = []
+        found: dict[str, Output] = {}
+
+        def seen(twin_id, output):
+            if twin_id in paths:
+                returned.append((paths[twin_id], output))
+            return output
+
+        def run(tensors):
+            with Recorder(seen):
+                outputs = twin(inputs.pack(tensors), training=False)
+            for name, output in zip(_output_names(twin, outputs), keras.tree.flatten(outputs), strict=True):
+                found[name] = Output(_shape(output), heads.strip(output)[1])
+            return outputs
+
+        graph = tf.function(run).get_concrete_function([spec.tensor for spec in inputs.specs]).graph
+        names = [spec.name for spec in inputs.specs]
+        sources = _sources(graph, names)
+        calls, looped = _calls(returned, graph, sources)
+        return cls(calls, found, _missed_rectifiers(graph), looped)
+
+    def calls_of(self, path: str) -> int:
+        """How often a layer is called."""
+        return sum(call.path == path for call in self.calls)
+
+    def in_loop(self, path: str) -> bool:
+        """Whether a layer runs inside a loop, where it cannot be tapped."""
+        return path in self.looped
+
+    def shape_of(self, path: str) -> tuple | None:
+        """The shape of a layer's output at its last call; None if it has none, or returns several tensors."""
+        shapes = [call.shape for call in self.calls if call.path == path]
+        return shapes[-1] if shapes else None
+
+    def sources_of(self, address) -> frozenset:
+        """The names of the inputs that the activation at an address depends on."""
+        sources = [call.sources for call in self.calls if call.path == address.path]
+        return sources[address.call] if sources else frozenset()
+
+
+def _calls(returned, graph, sources):
+    counts: Counter = Counter()
+    seen_before: set[int] = set()
+    calls, looped = [], set()
+    for path, output in returned:
+        tensors = keras.tree.flatten(output)
+        if any(tensor.graph is not graph for tensor in tensors):
+            looped.add(path)
+            continue
+        calls.append(
+            Call(
+                path=path,
+                index=counts[path],
+                shape=_shape(tensors[0]) if len(tensors) == 1 else None,
+                sources=frozenset().union(*(sources.get(tensor.op.name, frozenset()) for tensor in tensors)),
+                passes_on=all(id(tensor) in seen_before for tensor in tensors),
+            )
+        )
+        counts[path] += 1
+        seen_before.update(map(id, tensors))
+    return tuple(calls), frozenset(looped)
+
+
+def _sources(graph, names):
+    """The inputs that each op depends on. Ops are listed in an order in which inputs come first."""
+    sources: dict[str, frozenset] = {}
+    placeholders = iter(names)
+    for op in graph.get_operations():
+        if op.type == "Placeholder" and not op.name.startswith("unknown"):
+            name = next(placeholders, None)
+            # Captured variables are placeholders too, behind those of the inputs.
+            sources[op.name] = frozenset() if name is None else frozenset([name])
+        else:
+            sources[op.name] = frozenset().union(*(sources.get(t.op.name, frozenset()) for t in op.inputs))
+    return sources
+
+
+def _missed_rectifiers(graph):
+    known = (rules.RULE_SCOPE, rules.KEPT_SCOPE)
+    nodes = [(op.name, op.type) for op in graph.get_operations()]
+    for function in graph.as_graph_def().library.function:
+        nodes += [(node.name, node.op) for node in function.node_def]
+    return tuple(
+        name
+        for name, kind in nodes
+        if kind in rules.RECTIFIER_OP_TYPES and not any(part.startswith(known) for part in name.split("/"))
+    )
+
+
+def _output_names(twin, outputs):
+    if isinstance(outputs, dict):
+        return sorted(outputs)
+    count = len(keras.tree.flatten(outputs))
+    names = getattr(twin, "output_names", None)
+    if isinstance(names, list | tuple) and len(names) == count == len(set(names)):
+        return list(names)
+    return [f"output_{i}" for i in range(count)] if count > 1 else ["output"]
+
+
+def _shape(tensor):
+    return tuple(tensor.shape.as_list()) if tensor.shape.rank is not None else None
