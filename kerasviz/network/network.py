@@ -127,40 +127,47 @@ class Network:
         return Pass(named, scores, activations)
 
     def function(self, body, extra=()):
-        """A `tf.function` of `body(tensors, *extra)`, traced once for any batch size.
+        """Compile `body(tensors, *extra)` once, for any batch size.
 
         Args:
-            body: takes the flat inputs as a list, then the extra tensors.
-            extra: `tf.TensorSpec` of each extra tensor.
+            body: takes the flat inputs as a list, then the extra arguments, as tensors.
+            extra: the `tf.TensorSpec` of each extra argument, or a structure of them.
+
+        Returns:
+            A function that takes arrays or tensors of these shapes.
         """
         signature = [[spec.tensor for spec in self.inputs.specs], *extra]
-        return tf.function(body, input_signature=signature)
+        # The one trace is taken here: nothing that is passed later can retrace it.
+        traced = tf.function(body, input_signature=signature, autograph=False).get_concrete_function()
+        return lambda *arguments: traced(*tf.nest.map_structure(tf.convert_to_tensor, arguments))
 
-    def differentiate(self, tensors: list, score, taps=(), *, inputs: bool = True):
+    def differentiate(self, tensors: list, score, *, inputs: bool = False, at=(), taps=()):
         """The gradients of a score with respect to inputs and activations, in one pass inside a `tf.function`.
 
         Args:
             tensors: the inputs, flat.
-            score: `Pass -> (N,)` scores; each sample's own score must depend on that sample alone.
-            taps: addresses of layers with respect to whose activations gradients are wanted.
-            inputs: whether those with respect to the inputs are wanted; without, the backward pass ends at the taps.
+            score: `Pass -> (N,)` scores; each sample's must depend on that sample alone.
+            inputs: whether the gradients of the inputs are wanted; without, the backward pass ends at the layers.
+            at: addresses of the layers at whose activations gradients are wanted.
+            taps: addresses of further layers that the score needs.
 
         Returns:
-            The `Pass`, the scores `(N,)`, the gradients of the inputs (flat, None for integers), and a dict of
-            the gradients of the activations. Where a score does not depend on something, the gradient is zero.
+            The `Pass`, the scores `(N,)`, the gradients of the inputs (flat, None for integers or unwanted), and
+            a dict of the gradients at the layers. Where the score does not depend on something, they are zero.
         """
-        floats = [spec.floating and inputs for spec in self.inputs.specs]
+        watched = [spec.floating and inputs for spec in self.inputs.specs]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tensors = [tf.identity(t) if watched else t for t, watched in zip(tensors, floats, strict=True)]
-            tape.watch([tensor for tensor, watched in zip(tensors, floats, strict=True) if watched])
-            done = self.forward(tensors, taps, tape)
+            sources = [tensor for tensor, wanted in zip(tensors, watched, strict=True) if wanted]
+            tape.watch(sources)
+            done = self.forward(tensors, dict.fromkeys((*at, *taps)), tape)
             scores = score(done)
-        wanted = [tensor for tensor, watched in zip(tensors, floats, strict=True) if watched]
-        found, of_taps = tape.gradient(
-            scores, (wanted, done.activations), unconnected_gradients=tf.UnconnectedGradients.ZERO
+        found, at_layers = tape.gradient(
+            scores,
+            (sources, {address: done.activations[address] for address in at}),
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
         found = iter(found)
-        return done, scores, [next(found) if watched else None for watched in floats], of_taps
+        return done, scores, [next(found) if wanted else None for wanted in watched], at_layers
 
     def activations(self, inputs, layers, batch_size: int = 32) -> dict[str, np.ndarray]:
         """The activations of some layers on a batch of inputs.

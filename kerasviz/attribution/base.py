@@ -1,0 +1,277 @@
+"""What all explainers share: checking, compiling once, running in batches, and the registry by name."""
+
+import warnings
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from kerasviz import progress
+from kerasviz.errors import InputError, KerasvizWarning, SettingError
+from kerasviz.explanation import Explanation
+from kerasviz.network import Network
+from kerasviz.targets import ClassScore, Target, as_target
+
+#: Compiled functions that an explainer keeps: one per kind of target.
+_KEPT_FUNCTIONS = 8
+#: What the values over pixels can be reduced to over channels.
+REDUCTIONS = {
+    "max_abs": lambda values: tf.reduce_max(tf.abs(values), axis=-1),
+    "sum": lambda values: tf.reduce_sum(values, axis=-1),
+    "sum_abs": lambda values: tf.reduce_sum(tf.abs(values), axis=-1),
+}
+_METHODS: dict[str, type["Explainer"]] = {}
+
+
+class Attributed(NamedTuple):
+    """What an explainer computes for a batch, as tensors.
+
+    Attributes:
+        values: a map for each explained input.
+        score: `(N,)` the explained scores.
+        arguments: the target's arguments, settled.
+        extras: further tensors with a row per sample.
+    """
+
+    values: list[tf.Tensor]
+    score: tf.Tensor
+    arguments: list[tf.Tensor]
+    extras: dict[str, tf.Tensor]
+
+
+class Explainer(ABC):
+    """A method of explanation for one model: constructed once, called often.
+
+    Args:
+        model: any built Keras model, or the path of a saved one. It is never modified.
+        batch_size: how many samples run at once; bounds the memory, changes no value.
+        sample: inputs with a batch axis, for subclassed models that declare no input shape.
+
+    Raises:
+        ModelError: the model is not a Keras model, not built, or tells no input shape and there is no sample.
+
+    Attributes:
+        name: the registered name.
+        title: how the method's paper writes it.
+        needs_layer: whether it looks at a layer.
+        signed: whether negative values mean evidence against the target.
+        kind: "pixels" or "heatmap".
+        passes: how many forward and backward passes one explanation costs.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    needs_layer: ClassVar[bool] = False
+    kind: ClassVar[str] = "pixels"
+    signed: bool = True
+    passes: int = 1
+    layer: str | None = None
+
+    def __init__(self, model, *, batch_size: int = 32, sample=None):
+        self.batch_size = checked_count("batch_size", batch_size)
+        self.network = self._open(model, sample)
+        self._functions: OrderedDict = OrderedDict()
+
+    def __call__(self, inputs, target=None) -> Explanation:
+        """Explain each sample of a batch.
+
+        Args:
+            inputs: what `model.predict` takes, with a batch axis: arrays or tensors, a list or dict of them for
+                several inputs. Integer images are cast.
+            target: what is explained; None for each sample's top class. See `kerasviz.targets`.
+
+        Returns:
+            An `Explanation`.
+
+        Raises:
+            InputError: the inputs do not fit the model, are empty, or hold NaN.
+            TargetError: the target does not fit the outputs or the batch.
+
+        Warns:
+            KerasvizWarning: a map is zero everywhere, or a softmax could not be taken off.
+        """
+        arrays = self.network.inputs.check(inputs)
+        companions = self._companions(arrays)
+        goal = as_target(target)
+        count = len(arrays[0])
+        arguments = goal.arguments(self.network, count)
+        self.network.warn_of_heads()
+        batches = [slice(start, min(start + self.batch_size, count)) for start in range(0, count, self.batch_size)]
+        parts = []
+        with progress.bar(sum(self._calls(rows.stop - rows.start) for rows in batches), self.title) as advance:
+            for rows in batches:
+                batch = ([array[rows] for array in part] for part in (arrays, arguments, companions))
+                parts.append(tf.nest.map_structure(np.asarray, self._explain_batch(goal, *batch, advance)))
+        return self._explanation(goal, tf.nest.map_structure(lambda *rows: np.concatenate(rows), *parts))
+
+    @property
+    def settings(self) -> dict:
+        """The settings that the values depend on."""
+        return {}
+
+    @property
+    def explained_inputs(self) -> list[str]:
+        """Names of the inputs that get a map, in the order of `Attributed.values`."""
+        return [spec.name for spec in self.network.inputs.specs if spec.floating]
+
+    def _open(self, model, sample):
+        return Network(model, sample=sample)
+
+    def require_compilable(self):
+        """Refuse to be part of another method's graph.
+
+        Raises:
+            SettingError: the method runs in several calls.
+        """
+        raise SettingError(
+            f"{self.title} runs in several passes of its own",
+            expected="a method that is computed in one pass, such as Saliency or GuidedBackprop",
+            mend="Raise its own number of samples instead",
+        )
+
+    def _companions(self, arrays):
+        """Further arrays with a row per sample that the method needs, made from the inputs and checked."""
+        return []
+
+    @abstractmethod
+    def _calls(self, samples: int) -> int:
+        """How many steps of the progress bar a batch takes."""
+
+    @abstractmethod
+    def _explain_batch(self, goal, arrays, arguments, companions, advance) -> Attributed:
+        """Explain a batch; calls `advance` after each step."""
+
+    def _scores(self, goal, tensors, arguments):
+        """The scores of a batch and the target's settled arguments, inside a `tf.function`."""
+        done = self.network.forward(tensors, goal.addresses(self.network))
+        settled = goal.settle(self.network, done, arguments)
+        return goal.score(self.network, done, settled), settled
+
+    def _function(self, goal, role, body, extra=()):
+        """A compiled `body(goal, tensors, arguments, *extra)`; one for each kind of target, traced once."""
+        key = (role, goal.key())
+        if key not in self._functions:
+            rows = goal.arguments(self.network, 1) if not isinstance(goal, ClassScore) else [np.zeros(1, np.int32)]
+            specs = [tf.TensorSpec((None, *row.shape[1:]), row.dtype) for row in rows]
+            self._functions[key] = self.network.function(
+                lambda tensors, arguments, *more: body(goal, tensors, arguments, *more), (specs, *extra)
+            )
+            while len(self._functions) > _KEPT_FUNCTIONS:
+                self._functions.popitem(last=False)
+        self._functions.move_to_end(key)
+        return self._functions[key]
+
+    def _explanation(self, goal, done):
+        self._warn_of_zeros(done.values)
+        names = self.explained_inputs
+        values = done.values[0] if len(done.values) == 1 else dict(zip(names, done.values, strict=True))
+        return Explanation(
+            values=values,
+            method=self.name,
+            signed=self.signed,
+            kind=self.kind,
+            layer=self.layer,
+            target=done.arguments[0] if isinstance(goal, ClassScore) else goal.describe(),
+            score=done.score,
+            settings=self.settings,
+            extras=done.extras,
+        )
+
+    def _warn_of_zeros(self, values):
+        empty = np.logical_and.reduce([~value.reshape(len(value), -1).any(axis=1) for value in values])
+        if empty.any():
+            warnings.warn(
+                f"{self.title}: the map is zero everywhere for the samples {np.flatnonzero(empty)[:10].tolist()}. "
+                "Nothing that it looks at changes the score",
+                KerasvizWarning,
+                stacklevel=4,
+            )
+
+
+class CompiledExplainer(Explainer):
+    """An explainer whose whole work is one compiled function, so that other methods can build on it."""
+
+    @abstractmethod
+    def attribute(self, goal: Target, tensors: list[tf.Tensor], arguments: list[tf.Tensor]) -> Attributed:
+        """Explain a batch, inside a `tf.function`.
+
+        Args:
+            goal: the target.
+            tensors: the inputs, flat.
+            arguments: the target's arguments for these samples.
+        """
+
+    def require_compilable(self):
+        """It is."""
+
+    def _calls(self, samples):
+        return 1
+
+    def _explain_batch(self, goal, arrays, arguments, companions, advance):
+        done = self._function(goal, "attribute", self.attribute)(arrays, arguments)
+        advance()
+        return done
+
+
+def register(method: type[Explainer]) -> type[Explainer]:
+    """Make a method known by its name to `explain`, the command line and the tests."""
+    _METHODS[method.name] = method
+    return method
+
+
+def methods() -> dict[str, type[Explainer]]:
+    """All registered methods by name."""
+    return dict(_METHODS)
+
+
+def checked_count(name: str, value) -> int:
+    """A positive whole number.
+
+    Raises:
+        SettingError: it is something else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise SettingError(f"{name}={value!r}", expected="a whole number from 1 up", mend="Leave it out for the default")
+    return int(value)
+
+
+def checked_choice(name: str, value, choices) -> None:
+    """Refuse a value that is not among the choices.
+
+    Raises:
+        SettingError: it is not.
+    """
+    if value not in choices:
+        raise SettingError(
+            f"{name}={value!r}",
+            expected=f"one of {', '.join(map(repr, choices))}",
+            mend="Leave it out for the default",
+        )
+
+
+def checked_seed(seed) -> int:
+    """A seed: a whole number of 32 bits.
+
+    Raises:
+        SettingError: it is something else.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**31:
+        raise SettingError(f"seed={seed!r}", expected="a whole number from 0 to 2³¹ − 1", mend="seed=0 is the default")
+    return int(seed)
+
+
+def require_floats(network, title):
+    """Refuse a model whose inputs are all integers, for methods of the gradient at the input.
+
+    Raises:
+        InputError: no input is a float.
+    """
+    if not any(spec.floating for spec in network.inputs.specs):
+        names = ", ".join(f"{spec.name!r} ({spec.dtype})" for spec in network.inputs.specs)
+        raise InputError(
+            f"The inputs of {network.name!r} are integers: {names}. A score has no gradient there",
+            expected=f"a float input for {title}",
+            mend="Use GradCAM, which works at a feature map; or explain the part of the model behind the embedding",
+        )

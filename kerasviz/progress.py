@@ -1,0 +1,43 @@
+"""A progress bar for whatever can take over two seconds; silent where nobody looks."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+#: Seconds of work after which a bar is worth its line.
+PATIENCE = 2.0
+
+
+@contextmanager
+def bar(total: int, description: str) -> Iterator[Callable[[], None]]:
+    """Give a function to call after each step; draws a bar if all steps together will take over two seconds.
+
+    On a terminal or in a notebook; silent otherwise.
+
+    Args:
+        total: the number of steps.
+        description: what is going on, for the line of the bar.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    watched = console.is_terminal or console.is_jupyter
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    progress = Progress(*columns, console=console, transient=True)
+    start, done, task = time.monotonic(), 0, None
+
+    def advance():
+        nonlocal done, task
+        done += 1
+        if task is not None:
+            progress.update(task, completed=done)
+        elif watched and done < total and (time.monotonic() - start) / done * total > PATIENCE:
+            progress.start()
+            task = progress.add_task(description, total=total, completed=done)
+
+    try:
+        yield advance
+    finally:
+        if task is not None:
+            progress.stop()
