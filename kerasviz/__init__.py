@@ -36,7 +36,7 @@ _HOME = {
     "targets": None,
 }
 
-__all__ = ["__version__", *_HOME]
+__all__ = ["__version__", *_HOME]  # noqa: PLE0604
 
 
 def __getattr__(name):

@@ -118,7 +118,9 @@ class Explanation:
             if isinstance(error, KerasvizError):
                 raise
             raise SaveError(
-                f"{str(folder)!r} cannot be written: {error}", expected="a folder to write to", mend="Choose another"
+                f"{str(folder)!r} cannot be written: {error}",
+                expected="a folder to write to",
+                mend="Choose another",
             ) from error
         return folder
 

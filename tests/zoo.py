@@ -166,7 +166,11 @@ class Residual(L.Layer):
         return self.act(x + self.convs[1](self.act(self.convs[0](x))))
 
     def get_config(self):
-        return {**super().get_config(), "filters": self.filters, "activation": keras.activations.serialize(self.act)}
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "activation": keras.activations.serialize(self.act),
+        }
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -240,7 +244,10 @@ def dicts():
 def two_outputs():
     inputs = keras.Input((12, 10, 3))
     x = L.GlobalAveragePooling2D()(L.Conv2D(5, 3, activation="relu", name="conv1")(inputs))
-    outputs = [L.Dense(4, activation="softmax", name="first")(x), L.Dense(3, activation="sigmoid", name="second")(x)]
+    outputs = [
+        L.Dense(4, activation="softmax", name="first")(x),
+        L.Dense(3, activation="sigmoid", name="second")(x),
+    ]
     return Specimen(keras.Model(inputs, outputs), images(12, 10, 3), ("second", [2, 1, 0]), "conv1", 1)
 
 

@@ -14,7 +14,6 @@ from kerasviz.attribution.base import (
 from kerasviz.attribution.gradients import GradientMethod, Saliency
 from kerasviz.errors import InputError, SettingError
 
-
 #: Keeps the seeds of the draws of several inputs apart.
 _MOST_INPUTS = 64
 
@@ -256,7 +255,9 @@ class IntegratedGradients(GradientMethod):
             return [
                 total + new
                 for total, new in zip(
-                    totals, self._along(goal, tensors, settled, baselines, point[None], weight[None]), strict=True
+                    totals,
+                    self._along(goal, tensors, settled, baselines, point[None], weight[None]),
+                    strict=True,
                 )
             ]
 
@@ -286,7 +287,10 @@ class IntegratedGradients(GradientMethod):
         return len(_pieces(len(self._points), samples, self.batch_size))
 
     def _explain_batch(self, goal, arrays, arguments, companions, advance):
-        specs = [[spec.tensor for spec in self.network.inputs.specs], *[tf.TensorSpec((None,), tf.float32)] * 2]
+        specs = [
+            [spec.tensor for spec in self.network.inputs.specs],
+            *[tf.TensorSpec((None,), tf.float32)] * 2,
+        ]
         along = self._function(goal, "along", self._along, specs)
         scores = self._function(goal, "scores", self._scores)
         score, settled = scores(arrays, arguments)
@@ -322,7 +326,8 @@ class IntegratedGradients(GradientMethod):
         _, _, gradients = self.gradient(goal, between, _tiled(arguments, times))
         return [
             tf.reduce_sum(
-                spread(weights, gradient) * tf.reshape(gradient, tf.concat([[times, count], tf.shape(gradient)[1:]], 0)),
+                spread(weights, gradient)
+                * tf.reshape(gradient, tf.concat([[times, count], tf.shape(gradient)[1:]], 0)),
                 axis=0,
             )
             for gradient in gradients

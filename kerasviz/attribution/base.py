@@ -233,7 +233,9 @@ def checked_count(name: str, value) -> int:
         SettingError: it is something else.
     """
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise SettingError(f"{name}={value!r}", expected="a whole number from 1 up", mend="Leave it out for the default")
+        raise SettingError(
+            f"{name}={value!r}", expected="a whole number from 1 up", mend="Leave it out for the default"
+        )
     return int(value)
 
 

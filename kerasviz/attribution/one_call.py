@@ -34,7 +34,11 @@ def explain(model, images, method: str = "grad_cam", target=None, **settings) ->
         >>> kv.explain(model, images, method="grad_cam").plot(images)  # doctest: +SKIP
     """
     model = as_model(model)
-    key = (method_name(method), tuple(sorted(settings.items(), key=lambda item: item[0])), _fingerprint(model))
+    key = (
+        method_name(method),
+        tuple(sorted(settings.items(), key=lambda item: item[0])),
+        _fingerprint(model),
+    )
     try:
         made = _made.setdefault(model, {})
         if key not in made:

@@ -86,9 +86,7 @@ class Inputs:
             InputError: the structure, a shape or a dtype does not fit, the batch is empty, the inputs differ in
                 number, or a value is NaN or infinite.
         """
-        arrays = [
-            self._checked(value, spec) for value, spec in zip(self._flatten(inputs), self.specs, strict=True)
-        ]
+        arrays = [self._checked(value, spec) for value, spec in zip(self._flatten(inputs), self.specs, strict=True)]
         counts = {spec.name: len(array) for spec, array in zip(self.specs, arrays, strict=True)}
         if len(set(counts.values())) > 1:
             raise InputError(
@@ -155,7 +153,9 @@ class Inputs:
             )
         if len(array) == 0:
             raise InputError(
-                f"The input {spec.name!r} is an empty batch", expected="at least one sample", mend="Give a sample"
+                f"The input {spec.name!r} is an empty batch",
+                expected="at least one sample",
+                mend="Give a sample",
             )
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             bad = [i for i, sample in enumerate(array) if not np.isfinite(sample).all()]

@@ -72,9 +72,7 @@ def run_graph_with(graph_model, twin, twins: dict):
     walk = type(graph_model)._run_through_graph
 
     def run(inputs, operation_fn=lambda operation: operation, call_fn=None):
-        return walk(
-            twin, inputs, operation_fn=lambda operation: operation_fn(twins[id(operation)]), call_fn=call_fn
-        )
+        return walk(twin, inputs, operation_fn=lambda operation: operation_fn(twins[id(operation)]), call_fn=call_fn)
 
     twin.__dict__["_run_through_graph"] = run
 
@@ -102,8 +100,8 @@ SOFTMAX_OPS = (_nn.Softmax, _nn.LogSoftmax, _nn.Sigmoid)
 OWN_STATE = ("_inbound_nodes", "_outbound_nodes", "_losses", "_losses_override")
 # Attributes that a copy keeps as they are: bookkeeping that holds variables or graphs, not parts of the computation.
 BOOKKEEPING = frozenset(
-    OWN_STATE
-    + (
+    (
+        *OWN_STATE,
         "_auto_config",
         "_build_shapes_dict",
         "_call_signature",

@@ -163,7 +163,8 @@ class Directory:
                 mend="Indices are those of model.layers; layers inside nested models have paths only",
             )
         return self._by_id(
-            self._top[index], f"layer={index} of the model {self._model_name!r} is an input, which computes nothing"
+            self._top[index],
+            f"layer={index} of the model {self._model_name!r} is an input, which computes nothing",
         )
 
     def _by_id(self, wanted, problem):
@@ -171,7 +172,9 @@ class Directory:
             if known == wanted:
                 return Address(path)
         raise LayerError(
-            problem, expected="a layer of the model that is explained", mend=f"Its layers are {_listing(self.paths)}"
+            problem,
+            expected="a layer of the model that is explained",
+            mend=f"Its layers are {_listing(self.paths)}",
         )
 
     def _advice(self, path):

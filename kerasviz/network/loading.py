@@ -43,9 +43,7 @@ def load(path, *, custom_objects: dict | None = None, safe_mode: bool = True) ->
     path = Path(path)
     _check(path)
     try:
-        return keras.models.load_model(
-            path, custom_objects=custom_objects, compile=False, safe_mode=safe_mode
-        )
+        return keras.models.load_model(path, custom_objects=custom_objects, compile=False, safe_mode=safe_mode)
     # Keras raises nearly anything on a damaged file: KeyError, OSError, struct.error, TypeError and more.
     except Exception as error:
         raise _explained(path, error) from error
@@ -59,7 +57,9 @@ def as_model(model):
 def _check(path):
     if not path.exists():
         raise LoadError(
-            f"There is no file {str(path)!r}", expected="a saved model", mend="Check the path and the working folder"
+            f"There is no file {str(path)!r}",
+            expected="a saved model",
+            mend="Check the path and the working folder",
         )
     if path.is_dir():
         raise LoadError(
