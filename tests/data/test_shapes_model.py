@@ -55,7 +55,7 @@ def test_its_layers_are_what_the_docstring_says(network):
         assert [network.get_layer(f"{kind}{k}").name for k in range(1, 6)]
     assert network.get_layer("gap") and network.layers[-1].name == "predictions"
     assert network.layers[-1].activation.__name__ == "softmax"
-    assert network.optimizer is None
+    assert not network.compiled
     assert 20_000 < network.count_params() < 100_000
 
 

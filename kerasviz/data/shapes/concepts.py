@@ -49,9 +49,7 @@ def _parts():
 
 _NAMES = ((*SUBJECTS, *DISTRACTORS), _parts(), tuple(PALETTE), TEXTURES, BACKGROUNDS)
 
-CONCEPTS = tuple(
-    Concept(name, category) for category, names in zip(CATEGORIES, _NAMES, strict=True) for name in names
-)
+CONCEPTS = tuple(Concept(name, category) for category, names in zip(CATEGORIES, _NAMES, strict=True) for name in names)
 """Every concept. Concept `CONCEPTS[k]` is the value `k + 1` in `Scenes.maps`."""
 
 CODES = {concept.name: code for code, concept in enumerate(CONCEPTS, 1)}

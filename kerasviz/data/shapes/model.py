@@ -17,7 +17,7 @@ def shapes_model() -> "keras.Model":
     "bn" and "relu" of the same number) are followed by "gap" and the softmax "predictions" over `CLASSES`.
     The last feature map, "relu5", is 8 x 8. `scripts/train_shapes_cnn.py` in the repository trained it.
 
-    It names ACCURACY of 4000 held-out scenes right (`scenes(4000, seed=1)`), and ERASED of the same scenes
+    It names 98.8 % of 4000 held-out scenes right (`scenes(4000, seed=1)`), and 10.3 % of the same scenes
     without their subjects, where guessing gives 10 %.
 
     Returns:
@@ -30,7 +30,7 @@ def shapes_model() -> "keras.Model":
         >>> from kerasviz.data import shapes
         >>> batch = shapes.scenes(100, seed=1)
         >>> guesses = shapes.shapes_model().predict(batch.images, verbose=0).argmax(axis=1)
-        >>> (guesses == batch.labels).mean() > 0.8
+        >>> float((guesses == batch.labels).mean()) > 0.95
         True
     """
     import keras

@@ -88,8 +88,7 @@ def _shape(*pieces):
             cv2.fillPoly(grid, [np.rint((polygon - middle) * 256 + 200).astype(np.int32)], 1)
     scale = 256 / math.sqrt(np.count_nonzero(grid))
     return tuple(
-        piece._replace(polygons=tuple((polygon - middle) * scale for polygon in piece.polygons))
-        for piece in pieces
+        piece._replace(polygons=tuple((polygon - middle) * scale for polygon in piece.polygons)) for piece in pieces
     )
 
 
@@ -146,17 +145,13 @@ SUBJECTS = {
     ),
     "flower": _shape(
         _accent("stem", _rectangle(-0.035, 0.0, 0.035, 0.5)),
-        _accent(
-            "leaf", _ellipse(0.15, 0.36, 0.15, 0.065, turn=-30), _ellipse(-0.15, 0.36, 0.15, 0.065, turn=30)
-        ),
+        _accent("leaf", _ellipse(0.15, 0.36, 0.15, 0.065, turn=-30), _ellipse(-0.15, 0.36, 0.15, 0.065, turn=30)),
         _body(*_around(6, 0.2, 0.15, 0.1, y=-0.16), part="petal"),
         _detail(None, _ellipse(0.0, -0.16, 0.11, 0.11)),
     ),
     "mug": _shape(
         _accent("handle", _arc(0.2, 0.03, 0.24, 0.08, -95, 95)),
-        _body(
-            _polygon((-0.36, -0.38), (0.24, -0.38), (0.22, 0.36), (0.16, 0.42), (-0.28, 0.42), (-0.34, 0.36))
-        ),
+        _body(_polygon((-0.36, -0.38), (0.24, -0.38), (0.22, 0.36), (0.16, 0.42), (-0.28, 0.42), (-0.34, 0.36))),
         _detail("rim", _ellipse(-0.06, -0.37, 0.31, 0.08)),
     ),
     "tree": _shape(
@@ -191,9 +186,7 @@ SUBJECTS = {
             _polygon((0.15, 0.05), (0.36, 0.46), (0.12, 0.36)),
         ),
         _body(_polygon((-0.17, -0.2), (0.17, -0.2), (0.19, 0.05), (0.13, 0.4), (-0.13, 0.4), (-0.19, 0.05))),
-        _accent(
-            "nose", _polygon((-0.175, -0.17), (-0.12, -0.34), (0.0, -0.5), (0.12, -0.34), (0.175, -0.17))
-        ),
+        _accent("nose", _polygon((-0.175, -0.17), (-0.12, -0.34), (0.0, -0.5), (0.12, -0.34), (0.175, -0.17))),
         _detail("window", _ellipse(0.0, 0.0, 0.1, 0.1)),
     ),
     "butterfly": _shape(

@@ -1,0 +1,5 @@
+"""`python -m kerasviz`: the command line."""
+
+from kerasviz.cli import main
+
+main()
