@@ -1,6 +1,6 @@
 """Whether 200 calls with varying classes and batch sizes trace again, or grow memory.
 
-python benchmarks/steady.py
+Run it: `python benchmarks/steady.py`.
 """
 
 import argparse

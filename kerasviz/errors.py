@@ -16,11 +16,15 @@ class KerasvizError(Exception):
 
     def __init__(self, given: str, *, expected: str, mend: str):
         self.given, self.expected, self.mend = given, expected, mend
-        super().__init__(f"{given.rstrip('.')}. Expected {expected.rstrip('.')}. {mend.rstrip('.')}.")
+        super().__init__(" ".join(map(_sentence, (given, f"Expected {expected}", mend))))
 
     def __reduce__(self):
         # Keyword-only arguments are lost by the default pickling of exceptions.
         return _rebuild, (type(self), self.given, self.expected, self.mend)
+
+
+def _sentence(text):
+    return text if text.endswith((".", "?")) else f"{text}."
 
 
 def _rebuild(kind, given, expected, mend):

@@ -1,8 +1,9 @@
 """`Explanation`: what every explainer returns."""
 
 import json
-import shutil
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasviz import plotting
-from kerasviz.errors import InputError, KerasvizError, LoadError, SaveError
+from kerasviz.errors import InputError, KerasvizError, LoadError, SaveError, SettingError
 
 _ARRAYS = "arrays.npz"
 _MANIFEST = "manifest.json"
@@ -76,43 +77,50 @@ class Explanation:
             raise AttributeError(name)
         return getattr(self._one(), name)
 
-    def plot(self, images=None, **style):
+    def plot(self, images=None, *, labels=None, **style):
         """Draw it as this kind of map should be drawn.
 
         Args:
             images: `(N, H, W, C)`, what to draw beside or beneath: the display images, or the network's inputs.
+            labels: names of the classes by their numbers, a list or a dict, for the titles.
             **style: passed to `kerasviz.plotting.plot`: `cmap`, `percentile`, `scale`, `alpha`, `titles`, …
 
         Returns:
             A `matplotlib.figure.Figure`.
         """
-        style = {"titles": [self._title(i) for i in range(len(self))], **style}
+        style = {"titles": [self._title(i, labels) for i in range(len(self))], **style}
         return plotting.plot(self._one(), images, signed=self.signed, kind=self.kind, **style)
 
-    def save(self, folder, images=None, *, overwrite: bool = False) -> Path:
+    def save(self, folder, images=None, *, labels=None, overwrite: bool = False) -> Path:
         """Save the arrays, a picture of each sample and a manifest; whole or not at all.
+
+        With values for several inputs there are no pictures: save `explanation["name of an input"]` for them.
 
         Args:
             folder: a folder that does not exist yet, or is empty.
             images: as for `plot`.
-            overwrite: replace a folder that a `save` made before.
+            labels: as for `plot`.
+            overwrite: replace a folder that a `save` made before, and that holds nothing else.
 
         Returns:
             The folder.
 
         Raises:
             SaveError: the folder holds something, or cannot be written.
+            SettingError: a class has no label.
         """
         folder = Path(folder)
         self._check_free(folder, overwrite)
         try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as made:
-                complete = Path(made) / folder.name
+            # Beside the folder, or above it: moving it then stays within one file system, and is one step.
+            near = next(parent for parent in folder.absolute().parents if parent.exists())
+            with tempfile.TemporaryDirectory(dir=near, prefix=f".{folder.name}-") as made:
+                complete = Path(made) / "new"
                 complete.mkdir()
-                self._write(complete, images)
+                self._write(complete, images, labels)
+                folder.parent.mkdir(parents=True, exist_ok=True)
                 if folder.exists():
-                    shutil.rmtree(folder)
+                    folder.replace(Path(made) / "old")
                 complete.replace(folder)
         except OSError as error:
             if isinstance(error, KerasvizError):
@@ -147,7 +155,7 @@ class Explanation:
                 extras=groups["extras"],
                 **{name: manifest[name] for name in ("method", "signed", "kind", "layer", "settings")},
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise LoadError(
                 f"{str(folder)!r} holds no explanation that can be read: {error}",
                 expected="a folder that Explanation.save wrote",
@@ -163,24 +171,25 @@ class Explanation:
             )
         return self.values
 
-    def _title(self, i):
-        target = self.target if isinstance(self.target, str) else f"class {int(self.target[i])}"
+    def _title(self, i, labels):
+        target = self.target
+        if not isinstance(target, str):
+            target = f"class {int(target[i])}" if labels is None else _label(labels, int(target[i]))
         score = "" if self.score is None else f", score {float(self.score[i]):.3g}"
-        return f"{self.method}: {target}{score}"
+        return f"{self.method}\n{target}{score}"
 
     def _check_free(self, folder, overwrite):
         if not folder.exists():
             return
-        known = folder.is_dir() and (folder / _MANIFEST).exists()
         empty = folder.is_dir() and not any(folder.iterdir())
-        if not empty and not (overwrite and known):
+        if not empty and not (overwrite and _is_saved(folder)):
             raise SaveError(
                 f"{str(folder)!r} exists already",
                 expected="a new or empty folder",
                 mend="Choose another, or pass overwrite=True to replace an explanation saved there",
             )
 
-    def _write(self, folder, images):
+    def _write(self, folder, images, labels):
         values = self.values if isinstance(self.values, dict) else {"": self.values}
         arrays = {f"values/{name}".rstrip("/"): array for name, array in values.items()}
         arrays |= {f"extras/{name}": array for name, array in self.extras.items()}
@@ -189,7 +198,7 @@ class Explanation:
         if not isinstance(self.target, str):
             arrays["target"] = self.target
         np.savez_compressed(folder / _ARRAYS, **arrays)
-        pictures = self._write_pictures(folder, images) if not isinstance(self.values, dict) else []
+        pictures = self._write_pictures(folder, images, labels) if not isinstance(self.values, dict) else []
         manifest = {
             "kerasviz": _version(),
             "method": self.method,
@@ -204,16 +213,35 @@ class Explanation:
         text = json.dumps(manifest, indent=2, default=str)
         (folder / _MANIFEST).write_text(text, encoding="utf-8")
 
-    def _write_pictures(self, folder, images):
+    def _write_pictures(self, folder, images, labels):
         names = []
         for i in range(len(self)):
             beside = None if images is None else np.asarray(images)[i : i + 1]
-            figure = plotting.plot(
-                self._one()[i : i + 1], beside, signed=self.signed, kind=self.kind, titles=[self._title(i)]
-            )
+            title = self._title(i, labels)
+            figure = plotting.plot(self._one()[i : i + 1], beside, signed=self.signed, kind=self.kind, titles=[title])
             names.append(f"{i:04d}.png")
-            figure.savefig(folder / names[-1], metadata={"Description": self._title(i)})
+            figure.savefig(folder / names[-1], metadata={"Description": title})
         return names
+
+
+def _label(labels, number):
+    try:
+        return str(labels[number])
+    except (LookupError, TypeError) as error:
+        raise SettingError(
+            f"labels has no entry for the class {number}",
+            expected="a name for every class, in the order of the outputs",
+            mend="Give all labels, or none",
+        ) from error
+
+
+def _is_saved(folder):
+    """Whether a folder holds a saved explanation, and nothing beside it."""
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        return {part.name for part in folder.iterdir()} <= {_ARRAYS, _MANIFEST, *manifest["pictures"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _version():

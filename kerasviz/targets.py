@@ -85,7 +85,7 @@ class ClassScore(Target):
         name, width, binary = self._output(network)
         if self.index is None:
             return [np.full(count, _TOP, np.int32)]
-        index = np.asarray(self.index)
+        index = _array(self.index, "target")
         if index.dtype.kind not in "ui":
             raise TargetError(
                 f"target={self.index!r} is of the type {index.dtype}",
@@ -99,10 +99,10 @@ class ClassScore(Target):
                 mend="Give one class per sample; explain one class after another for several classes of an image",
             )
         classes = 2 if binary else width
-        if (index < 0).any() or (index >= classes).any():
+        if (index < 0).any() or (classes is not None and (index >= classes).any()):
             raise TargetError(
                 f"target={self.index!r} is not among the classes of the output {name!r}",
-                expected=f"class numbers from 0 to {classes - 1}",
+                expected="class numbers from 0" if classes is None else f"class numbers from 0 to {classes - 1}",
                 mend="Class numbers are positions along the last axis of the output",
             )
         return [np.broadcast_to(index, (count,)).astype(np.int32)]
@@ -129,7 +129,7 @@ class ClassScore(Target):
             raise TargetError(
                 f"The model {network.name!r} has {len(outputs)} outputs: {', '.join(map(repr, outputs))}",
                 expected="the name of an output with a class of it",
-                mend=f"target=({next(iter(outputs))!r}, class number), or None in place of the number for its top class",
+                mend=f"target=({next(iter(outputs))!r}, 0) for class 0 of it, or None in place of 0 for its top class",
             )
         name = next(iter(outputs)) if self.output is None else self.output
         if name not in outputs:
@@ -146,7 +146,7 @@ class ClassScore(Target):
         """The scores of the classes, `(N, K)`."""
         name, width, binary = self._output(network)
         scores = tf.cast(done.outputs[name], tf.float32) if self.probability else done.scores[name]
-        scores = tf.reshape(scores, (tf.shape(scores)[0], -1, width))
+        scores = tf.reshape(scores, (tf.shape(scores)[0], -1, tf.shape(scores)[-1] if width is None else width))
         if binary:
             scores = tf.concat([1 - scores if self.probability else -scores, scores], axis=-1)
         return tf.reduce_sum(scores, axis=1)
@@ -179,7 +179,7 @@ class Channel(Target):
         return tf.reduce_mean(chosen, axis=list(range(1, chosen.shape.rank))) if chosen.shape.rank > 1 else chosen
 
     def key(self):  # noqa: D102
-        return (type(self), _layer_key(self.layer))
+        return (type(self), self.layer)
 
     def describe(self):  # noqa: D102
         return f"channel {self.channel} of {_layer_name(self.layer)}"
@@ -202,6 +202,12 @@ class Neuron(Target):
 
     def arguments(self, network, count):  # noqa: D102
         shape = _map_shape(network, self.layer)
+        if len(shape) == 2:
+            raise TargetError(
+                f"The layer {_layer_name(self.layer)!r} has the output {shape}, without positions",
+                expected="a feature map",
+                mend="A unit of a dense layer is a kerasviz.targets.Channel",
+            )
         return [
             _numbers(self.position, shape[1:-1], count, "position", row=True),
             _numbers(self.channel, shape[-1:], count, "channel"),
@@ -213,7 +219,7 @@ class Neuron(Target):
         return tf.gather_nd(chosen, position, batch_dims=1)
 
     def key(self):  # noqa: D102
-        return (type(self), _layer_key(self.layer))
+        return (type(self), self.layer)
 
     def describe(self):  # noqa: D102
         return f"neuron {self.position}, {self.channel} of {_layer_name(self.layer)}"
@@ -238,7 +244,15 @@ class Custom(Target):
 
     def score(self, network, done, arguments):  # noqa: D102
         outputs = done.outputs if self.softmax else done.scores
-        scores = tf.convert_to_tensor(self.function(next(iter(outputs.values())) if len(outputs) == 1 else outputs))
+        returned = self.function(next(iter(outputs.values())) if len(outputs) == 1 else outputs)
+        try:
+            scores = tf.convert_to_tensor(returned)
+        except (TypeError, ValueError) as error:
+            raise TargetError(
+                f"The target returned a {type(returned).__name__}",
+                expected="one score per sample, a tensor of the shape (N,)",
+                mend="Make the scores of TensorFlow or Keras ops, and return them",
+            ) from error
         if scores.shape.rank != 1:
             raise TargetError(
                 f"The target returned the shape {tuple(scores.shape)}",
@@ -248,7 +262,9 @@ class Custom(Target):
         return tf.cast(scores, tf.float32)
 
     def key(self):  # noqa: D102
-        return (type(self), self.function, self.softmax)
+        # A callable with an equality of its own may not be hashable: then each target is traced for itself.
+        hashable = getattr(type(self.function), "__hash__", None) is not None
+        return (type(self), self.function, self.softmax) if hashable else self
 
     def describe(self):  # noqa: D102
         return self.name
@@ -287,9 +303,20 @@ def _map_shape(network, layer):
     return shape
 
 
+def _array(given, what):
+    try:
+        return np.asarray(given)
+    except ValueError as error:
+        raise TargetError(
+            f"{what}={given!r} has rows of different lengths",
+            expected="whole numbers, one or as many for each sample",
+            mend="Explain one class after another for several classes of an image",
+        ) from error
+
+
 def _numbers(given, limits, count, what, row=False):
     """Indices along some axes, one (or one row) per sample."""
-    numbers = np.asarray(given)
+    numbers = _array(given, what)
     wanted = (count, len(limits)) if row else (count,)
     if numbers.dtype.kind not in "ui" or numbers.shape not in (wanted, wanted[1:]):
         raise TargetError(
@@ -313,10 +340,6 @@ def _channel(activation, channel):
     """One channel per sample of a feature map, `(N, *space)`."""
     moved = tf.transpose(activation, [0, activation.shape.rank - 1, *range(1, activation.shape.rank - 1)])
     return tf.cast(tf.gather(moved, channel, axis=1, batch_dims=1), tf.float32)
-
-
-def _layer_key(layer):
-    return layer if isinstance(layer, str | int) else id(layer)
 
 
 def _layer_name(layer):

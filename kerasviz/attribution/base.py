@@ -1,5 +1,6 @@
 """What all explainers share: checking, compiling once, running in batches, and the registry by name."""
 
+import threading
 import warnings
 from abc import ABC, abstractmethod
 from collections import OrderedDict
@@ -9,13 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 from kerasviz import progress
-from kerasviz.errors import InputError, KerasvizWarning, SettingError
+from kerasviz.errors import InputError, KerasvizWarning, SettingError, TargetError
 from kerasviz.explanation import Explanation
 from kerasviz.network import Network
 from kerasviz.targets import ClassScore, Target, as_target
 
-#: Compiled functions that an explainer keeps: one per kind of target.
-_KEPT_FUNCTIONS = 8
+#: Compiled functions that an explainer keeps, the last used: one or two per kind of target.
+_KEPT_FUNCTIONS = 16
 #: What the values over pixels can be reduced to over channels.
 REDUCTIONS = {
     "max_abs": lambda values: tf.reduce_max(tf.abs(values), axis=-1),
@@ -73,6 +74,7 @@ class Explainer(ABC):
         self.batch_size = checked_count("batch_size", batch_size)
         self.network = self._open(model, sample)
         self._functions: OrderedDict = OrderedDict()
+        self._lock = threading.RLock()
 
     def __call__(self, inputs, target=None) -> Explanation:
         """Explain each sample of a batch.
@@ -90,7 +92,7 @@ class Explainer(ABC):
             TargetError: the target does not fit the outputs or the batch.
 
         Warns:
-            KerasvizWarning: a map is zero everywhere, or a softmax could not be taken off.
+            KerasvizWarning: a map is zero everywhere or not finite, or a softmax could not be taken off.
         """
         arrays = self.network.inputs.check(inputs)
         companions = self._companions(arrays)
@@ -104,6 +106,7 @@ class Explainer(ABC):
             for rows in batches:
                 batch = ([array[rows] for array in part] for part in (arrays, arguments, companions))
                 parts.append(tf.nest.map_structure(np.asarray, self._explain_batch(goal, *batch, advance)))
+                _check_scores(parts[-1].score, rows.stop - rows.start)
         return self._explanation(goal, tf.nest.map_structure(lambda *rows: np.concatenate(rows), *parts))
 
     @property
@@ -149,24 +152,23 @@ class Explainer(ABC):
         settled = goal.settle(self.network, done, arguments)
         return goal.score(self.network, done, settled), settled
 
-    def _function(self, goal, role, body, extra=()):
-        """A compiled `body(goal, tensors, arguments, *extra)`; one for each kind of target, traced once."""
-        key = (role, goal.key())
-        if key not in self._functions:
-            rows = goal.arguments(self.network, 1) if not isinstance(goal, ClassScore) else [np.zeros(1, np.int32)]
-            specs = [tf.TensorSpec((None, *row.shape[1:]), row.dtype) for row in rows]
-            self._functions[key] = self.network.function(
-                lambda tensors, arguments, *more: body(goal, tensors, arguments, *more), (specs, *extra)
-            )
+    def _run(self, goal, body, arrays, arguments, *more):
+        """`body(goal, arrays, arguments, *more)`, compiled once for each kind of target and free in the batch size."""
+        rows = tf.nest.map_structure(lambda a: tf.TensorSpec((None, *a.shape[1:]), a.dtype), [arguments, *more])
+        key = (body.__name__, goal.key(), tuple(tf.nest.flatten(rows)))
+        with self._lock:
+            if key not in self._functions:
+                self._functions[key] = self.network.function(lambda tensors, *rest: body(goal, tensors, *rest), rows)
+            self._functions.move_to_end(key)
             while len(self._functions) > _KEPT_FUNCTIONS:
                 self._functions.popitem(last=False)
-        self._functions.move_to_end(key)
-        return self._functions[key]
+            function = self._functions[key]
+        return function(arrays, arguments, *more)
 
     def _explanation(self, goal, done):
-        self._warn_of_zeros(done.values)
-        names = self.explained_inputs
-        values = done.values[0] if len(done.values) == 1 else dict(zip(names, done.values, strict=True))
+        self._warn_of_nothing(done.values)
+        maps = [value.astype(np.float32, copy=False) for value in done.values]
+        values = maps[0] if len(maps) == 1 else dict(zip(self.explained_inputs, maps, strict=True))
         return Explanation(
             values=values,
             method=self.name,
@@ -179,15 +181,17 @@ class Explainer(ABC):
             extras=done.extras,
         )
 
-    def _warn_of_zeros(self, values):
-        empty = np.logical_and.reduce([~value.reshape(len(value), -1).any(axis=1) for value in values])
-        if empty.any():
-            warnings.warn(
-                f"{self.title}: the map is zero everywhere for the samples {np.flatnonzero(empty)[:10].tolist()}. "
-                "Nothing that it looks at changes the score",
-                KerasvizWarning,
-                stacklevel=4,
-            )
+    def _warn_of_nothing(self, values):
+        rows = [value.reshape(len(value), -1) for value in values]
+        empty = np.logical_and.reduce([~row.any(axis=1) for row in rows])
+        broken = np.logical_or.reduce([~np.isfinite(row).all(axis=1) for row in rows])
+        for which, state in (
+            (empty, "zero everywhere for the samples {}. Nothing that it looks at changes the score"),
+            (broken, "not finite for the samples {}. Look for NaN in the weights and outputs of the model"),
+        ):
+            if which.any():
+                listed = np.flatnonzero(which)[:10].tolist()
+                warnings.warn(f"{self.title}: the map is {state.format(listed)}", KerasvizWarning, stacklevel=4)
 
 
 class CompiledExplainer(Explainer):
@@ -210,7 +214,7 @@ class CompiledExplainer(Explainer):
         return 1
 
     def _explain_batch(self, goal, arrays, arguments, companions, advance):
-        done = self._function(goal, "attribute", self.attribute)(arrays, arguments)
+        done = self._run(goal, self.attribute, arrays, arguments)
         advance()
         return done
 
@@ -224,6 +228,15 @@ def register(method: type[Explainer]) -> type[Explainer]:
 def methods() -> dict[str, type[Explainer]]:
     """All registered methods by name."""
     return dict(_METHODS)
+
+
+def _check_scores(scores, count):
+    if scores.shape != (count,):
+        raise TargetError(
+            f"The target returned scores of the shape {scores.shape} for {count} samples",
+            expected=f"one score per sample, the shape ({count},)",
+            mend="Keep the batch axis: scores[:, k]",
+        )
 
 
 def checked_count(name: str, value) -> int:

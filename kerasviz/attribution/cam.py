@@ -145,7 +145,8 @@ class GuidedGradCAM(CompiledExplainer):
                 expected="a layer over a float input",
                 mend="Use GradCAM alone",
             )
-        return Attributed([gradient * cam.values[0][..., None]], cam.score, cam.arguments, {})
+        heat = tf.cast(cam.values[0], gradient.dtype)
+        return Attributed([gradient * heat[..., None]], cam.score, cam.arguments, {})
 
     def _open(self, model, sample):
         return self._cam.network

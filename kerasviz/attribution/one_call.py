@@ -2,7 +2,9 @@
 
 import difflib
 import inspect
+import threading
 import weakref
+from collections import OrderedDict
 
 from kerasviz.attribution.base import Explainer, methods
 from kerasviz.errors import SettingError
@@ -12,6 +14,9 @@ from kerasviz.network.loading import as_model
 
 # Explainers made here, kept as long as their model lives: in a notebook the same call is made again and again.
 _made: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+_lock = threading.RLock()
+#: Of those of one model, the last used: a loop over seeds or layers must not fill the memory.
+_KEPT = 16
 
 
 def explain(model, images, method: str = "grad_cam", target=None, **settings) -> Explanation:
@@ -33,20 +38,26 @@ def explain(model, images, method: str = "grad_cam", target=None, **settings) ->
         >>> import kerasviz as kv
         >>> kv.explain(model, images, method="grad_cam").plot(images)  # doctest: +SKIP
     """
-    model = as_model(model)
-    key = (
-        method_name(method),
-        tuple(sorted(settings.items(), key=lambda item: item[0])),
-        _fingerprint(model),
-    )
+    return _kept(as_model(model), method, settings)(images, target)
+
+
+def _kept(model, method, settings):
+    """The explainer that was made for these settings before, or a new one."""
+    # With types, since 1 == True == 1.0.
+    values = tuple(sorted((name, type(value).__name__, value) for name, value in settings.items()))
+    key = (method_name(method), values, _fingerprint(model))
     try:
-        made = _made.setdefault(model, {})
+        hash(key)
+    except TypeError:  # A setting such as a baseline array.
+        return explainer(model, method, **settings)
+    with _lock:
+        made = _made.setdefault(model, OrderedDict())
         if key not in made:
             made[key] = explainer(model, method, **settings)
-        kept = made[key]
-    except TypeError:  # A setting that cannot be hashed, such as a baseline array.
-        kept = explainer(model, method, **settings)
-    return kept(images, target)
+        made.move_to_end(key)
+        while len(made) > _KEPT:
+            made.popitem(last=False)
+        return made[key]
 
 
 def explainer(model, method: str, **settings) -> Explainer:
@@ -86,5 +97,10 @@ def method_name(given: str) -> str:
 
 
 def _fingerprint(model):
-    """Changes when a layer or its activation is replaced, after which a kept explainer would be stale."""
-    return tuple((id(layer), id(getattr(layer, "activation", None))) for _, layer in walk(model))
+    """Changes when a layer, its activation or another function that it holds is replaced.
+
+    A twin keeps the old ones, so that a kept explainer would be stale.
+    """
+    return tuple(
+        (id(layer), *(id(held) for held in vars(layer).values() if callable(held))) for _, layer in walk(model)
+    )

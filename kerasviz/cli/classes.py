@@ -142,8 +142,7 @@ class Classes:
         """Probabilities (or scores) and scores of all classes, `(N, K)`; a map's positions taken together."""
         outputs, scores = done.outputs[self._name], done.scores[self._name]
         outputs, scores = (
-            tf.reshape(tf.cast(part, tf.float32), (tf.shape(part)[0], -1, self._width))
-            for part in (outputs, scores)
+            tf.reshape(tf.cast(part, tf.float32), (tf.shape(part)[0], -1, self._width)) for part in (outputs, scores)
         )
         if self._head == "log_softmax":
             outputs = tf.exp(outputs)

@@ -38,6 +38,10 @@ class Reporter:
             self.warnings.append(text)
             self._line("warning", "yellow", text)
 
+    def skip(self, text: str):
+        """Say which image was skipped, and why."""
+        self._line("skipped", "yellow", text)
+
     def status(self, text: str = ""):
         """Say on a terminal what goes on now, in place of what was said before."""
         if not self._console.is_terminal:
@@ -66,7 +70,10 @@ def reporting(traceback: bool) -> Iterator[Reporter]:
     reporter = Reporter()
     with warnings.catch_warnings():
         warnings.simplefilter("always", KerasvizWarning)
-        warnings.showwarning = lambda message, *_, **__: reporter.warn(str(message))
+        warnings.showwarning = lambda message, kind, *_, **__: (
+            # Those of other libraries mean nothing to who runs a command.
+            reporter.warn(str(message)) if issubclass(kind, KerasvizWarning) or traceback else None
+        )
         try:
             yield reporter
         except KeyboardInterrupt:

@@ -17,7 +17,7 @@ Traceback = Annotated[bool, typer.Option("--traceback", help="Show Python's trac
 def explain(
     images: Annotated[
         list[str],
-        typer.Argument(metavar="IMAGE...", help="Picture files, folders (searched with all below), patterns."),
+        typer.Argument(metavar="IMAGE", help="Picture files, folders (searched with all below), patterns."),
     ],
     model: Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP, rich_help_panel=_MODEL)],
     method: Annotated[
@@ -46,7 +46,8 @@ def explain(
         list[str] | None,
         typer.Option(
             metavar="CLASS",
-            help="A class to explain: its number or its label. May be repeated. [dim]\\[default: each image's top class][/]",
+            help="A class to explain: its number or its label. May be repeated. "
+            "[dim]\\[default: each image's top class][/]",
             rich_help_panel=_WHAT,
         ),
     ] = None,
@@ -73,9 +74,7 @@ def explain(
     ] = "auto",
     size: Annotated[
         str | None,
-        typer.Option(
-            metavar="HxW", help="The input's size, for a network that takes any.", rich_help_panel=_MODEL
-        ),
+        typer.Option(metavar="HxW", help="The input's size, for a network that takes any.", rich_help_panel=_MODEL),
     ] = None,
     fit: Annotated[
         Literal["crop", "pad", "stretch"],
@@ -84,12 +83,16 @@ def explain(
     custom: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="MODULE:NAME", help="A class or function of the model's own. May be repeated.", rich_help_panel=_MODEL
+            metavar="MODULE:NAME",
+            help="A class or function of the model's own. May be repeated.",
+            rich_help_panel=_MODEL,
         ),
     ] = None,
     unsafe: Annotated[
         bool,
-        typer.Option("--unsafe", help="Run code inside the model file, from a maker you trust.", rich_help_panel=_MODEL),
+        typer.Option(
+            "--unsafe", help="Run code inside the model file, from a maker you trust.", rich_help_panel=_MODEL
+        ),
     ] = False,
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="DIR", help="Where pictures go.", rich_help_panel=_OUT)
@@ -118,7 +121,7 @@ def explain(
 ):
     """Show where a network looks in pictures, and which of it speaks for a class.
 
-    Writes a picture for each method and class, a contact sheet for each image with more than one, and
+    Writes a picture for each method and class, a contact sheet for each image with more than one, and \
     manifest.json with all numbers. Images that cannot be read are named and skipped.
 
     [bold]Examples[/]
@@ -132,5 +135,68 @@ def explain(
     [bold]Exit codes[/]: 0 all well; 1 some images were skipped; 2 nothing could be done; 130 interrupted.
     """
     with console.reporting(traceback) as reporter, console.results_only_on_stdout() as stdout:
-        work, unfit = _prepare(**{key: value for key, value in locals().items() if key in _prepare.__kwdefaults__})
-        raise typer.Exit(finish(work, unfit, reporter, stdout, json=json))
+        from kerasviz import data
+        from kerasviz.cli.pictures import Style, parse_size
+
+        # What can be wrong is found in order of what it costs: TensorFlow takes seconds, a model more.
+        files = data.find_images(images)
+        names_of_classes = None if labels is None else data.read_labels(labels)
+        sides = parse_size(size)
+        settings = _settings(setting or [])
+        mode = None if preprocess == "auto" else data.preprocessing.check_mode(preprocess)
+        style = Style(alpha, cmap)
+        style.check()
+
+        from kerasviz.cli.folder import Folder
+        from kerasviz.cli.models import open_model
+        from kerasviz.cli.run import method_names, prepare
+        from kerasviz.cli.summary import carry_out
+
+        methods, every = method_names(method)
+        folder = Folder(out, files, overwrite=overwrite)
+        folder.check(methods)
+        reporter.status(f"opening {model}")
+        opened = open_model(model, custom=custom or [], unsafe=unsafe)
+        if names_of_classes is not None:
+            opened = replace(opened, labels=names_of_classes)
+        if mode is not None:
+            opened = replace(opened, preprocess=mode, preprocess_name=preprocess)
+        reporter.status(f"preparing {', '.join(methods)}")
+        work = prepare(
+            opened,
+            files,
+            methods,
+            folder,
+            drop_unfit=every,
+            output=output,
+            targets=target or [],
+            top=top,
+            sides=sides,
+            fit=fit,
+            style=style,
+            batch_size=batch_size,
+            layer=layer,
+            seed=seed,
+            settings=settings,
+        )
+        raise typer.Exit(carry_out(work, reporter, stdout, json=json))
+
+
+def _settings(given: list[str]) -> dict:
+    """`--set` as keyword arguments.
+
+    Raises:
+        SettingError: an entry has no equals sign.
+    """
+    from kerasviz.errors import SettingError
+
+    settings = {}
+    for entry in given:
+        name, equals, value = entry.partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise SettingError(f"--set {entry!r}", expected="NAME=VALUE", mend="For example --set samples=100")
+        try:
+            settings[name.strip()] = ast.literal_eval(value.strip())
+        except (ValueError, SyntaxError):
+            settings[name.strip()] = value.strip()  # a word, such as rule=trapezoid
+    return settings

@@ -26,7 +26,7 @@ class Folder:
 
     def __init__(self, path: Path, images: list[Path], *, overwrite: bool = False):
         self.path = path
-        self._overwrite = overwrite
+        self._overwrite, self._opened = overwrite, False
         here = _real(path)
         self._taken = {image.name.casefold() for image in images if _real(image.parent) == here}
         stems = _Names()
@@ -42,9 +42,10 @@ class Folder:
             SaveError: the path is no folder, or holds results already.
         """
         if self.path.exists() and not self.path.is_dir():
-            raise SaveError(
-                f"--out {str(self.path)!r} is a file", expected="a folder", mend="Choose another name"
-            )
+            raise SaveError(f"--out {str(self.path)!r} is a file", expected="a folder", mend="Choose another name")
+        above = next(folder for folder in (self.path, *self.path.absolute().parents) if folder.exists())
+        if not os.access(above, os.W_OK):
+            raise self._unwritable(f"you may not write to {str(above)!r}")
         there = self._there(methods)
         if there and not self._overwrite:
             more = f" and {len(there) - 1} more" if len(there) > 1 else ""
@@ -55,21 +56,20 @@ class Folder:
             )
 
     def open(self):
-        """Make the folder, and remove what an earlier run lists in its manifest.
+        """Make the folder, and remove what an earlier run lists in its manifest; the first time only.
 
         Raises:
             SaveError: it cannot be made or changed.
         """
+        if self._opened:
+            return
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             for name in self._earlier():
                 (self.path / name).unlink(missing_ok=True)
         except OSError as error:
-            raise SaveError(
-                f"{str(self.path)!r} cannot be written: {error.strerror}",
-                expected="a folder that you may write to",
-                mend="Choose another with --out",
-            ) from error
+            raise self._unwritable(error.strerror) from error
+        self._opened = True
 
     def name(self, *parts: str) -> str:
         """A free name for a picture, made of these parts."""
@@ -95,11 +95,14 @@ class Folder:
             draft.replace(path)
         except OSError as error:
             draft.unlink(missing_ok=True)
-            raise SaveError(
-                f"{str(path)!r} cannot be written: {error.strerror}",
-                expected="a folder that you may write to",
-                mend="The pictures are there; choose another folder with --out for all of it",
-            ) from error
+            raise self._unwritable(error.strerror) from error
+
+    def _unwritable(self, why):
+        return SaveError(
+            f"{str(self.path)!r} cannot be written: {why}",
+            expected="a folder that you may write to",
+            mend="Choose another with --out",
+        )
 
     def _there(self, methods):
         if not self.path.is_dir():
@@ -144,9 +147,9 @@ class _Names:
 def safe(text: str) -> str:
     """A text that every file system takes as part of a name."""
     text = unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode("utf-8"))
-    text = re.sub(r"[^\w.,+=@()\[\]-]+", "-", text).strip("-. ")
+    text = re.sub(r"[^\w.,+=@()\[\]]+", "-", text).strip("-. ")
     return text.encode()[:_LONGEST].decode("utf-8", "ignore") or "image"
 
 
 def _real(path: Path) -> str:
-    return os.path.realpath(path)  # noqa: PTH118  Path.resolve() may raise on a path that does not exist
+    return os.path.realpath(path)

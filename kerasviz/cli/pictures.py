@@ -102,9 +102,7 @@ class Style:
         channels = False if values.ndim == 2 else "sum" if signed else "max_abs"
         cmap = {} if signed or self.cmap is None else {"cmap": self.cmap}
         if kind == "heatmap":
-            return plotting.overlay(
-                shown, values, alpha=self.alpha, signed=signed, channels=channels, **cmap
-            )
+            return plotting.overlay(shown, values, alpha=self.alpha, signed=signed, channels=channels, **cmap)
         paint = plotting.signed if signed else plotting.heatmap
         picture = paint(values, channels=channels, **cmap)
         return _enlarged(picture, shown.shape[:2])

@@ -4,27 +4,41 @@ import inspect
 import itertools
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from kerasviz import data, plotting
 from kerasviz.attribution import Explainer, explainer, methods
+from kerasviz.attribution.one_call import method_name
 from kerasviz.cli.classes import Classes, Prediction, strongest
 from kerasviz.cli.folder import Folder
-from kerasviz.cli.models import Opened
+from kerasviz.cli.models import Opened, require_image_input
 from kerasviz.cli.pictures import Frame, Style, contact_sheet
-from kerasviz.errors import ImageError, KerasvizError, KerasvizWarning, SettingError
+from kerasviz.cli.preparation import guess_preprocess
+from kerasviz.errors import (
+    ImageError,
+    InputError,
+    KerasvizWarning,
+    LayerError,
+    ModelError,
+    RuleError,
+    SettingError,
+)
+
+#: Parameters of explainers that `--set` does not offer.
+_NO_SETTINGS = {"model", "explainer", "layer", "sample", "batch_size", "seed"}
 
 
 @dataclass
 class Drawn:
-    """One map that was drawn: what of, by which method, and the file."""
+    """One map that was drawn: by which method, of what, the file, and whether it is the same everywhere."""
 
     method: str
     prediction: Prediction
     file: str
+    flat: bool
 
 
 @dataclass
@@ -49,6 +63,7 @@ class Work:
         explainers: by registered name.
         frame: how pictures are brought to the network's size.
         folder: where results go.
+        left_out: methods that do not fit the model, and why.
         targets: class numbers that are explained for every image.
         top: how many of each image's top classes are explained.
         style: how maps are drawn.
@@ -61,13 +76,14 @@ class Work:
     explainers: dict[str, Explainer]
     frame: Frame
     folder: Folder
+    left_out: dict[str, str] = field(default_factory=dict)
     targets: tuple[int, ...] = ()
     top: int = 1
-    style: Style = Style()
+    style: Style = field(default_factory=Style)
     batch_size: int = 16
 
     def run(self, status=lambda text: None) -> Iterator[Result]:
-        """Explain the images; yields each when its pictures are written.
+        """Explain the images; yields each when it is read, and fills in what was found before the next batch.
 
         Args:
             status: gets a few words about what goes on.
@@ -76,19 +92,18 @@ class Work:
         numbered = iter(enumerate(self.images))
         while batch := list(itertools.islice(numbered, size)):
             results, readable = [], []
+            done = _bar(batch[0][0], len(self.images))
             for number, image in batch:
-                status(f"{_bar(number, len(self.images))} reading {image.name}")
+                status(f"{done} reading {image.name}")
                 result = Result(image)
                 try:
                     readable.append((result, self.folder.stems[number], *self.frame.read(image)))
                 except ImageError as error:
                     result.reason = str(error)
                 results.append(result)
-            if readable:
-                self._explain(readable, lambda title, done=batch[0][0]: status(
-                    f"{_bar(done, len(self.images))} {title}"
-                ))
             yield from results
+            if readable:
+                self._explain(readable, lambda text, done=done: status(f"{done} {text}"))
 
     def _explain(self, readable, status):
         status("predicting")
@@ -103,27 +118,43 @@ class Work:
                 rows.append(i)
                 asked.append(prediction)
         goal = self.classes.target(np.array([prediction.index for prediction in asked], np.int32))
-        pictures = {}
+        self.folder.open()
         for name, explain in self.explainers.items():
             status(explain.title)
-            explanation = explain(inputs[rows], target=goal)
-            for row, (i, prediction) in enumerate(zip(rows, asked, strict=True)):
-                picture = self.style.draw(
-                    np.asarray(explanation[row]), shown[i], kind=explanation.kind, signed=explanation.signed
-                )
-                file = self.folder.name(stems[i], _dashed(name), prediction.name)
-                self._save(file, picture, results[i].image, explain, prediction)
-                results[i].drawn.append(Drawn(name, prediction, file))
-                pictures[i, prediction.index, name] = picture
-        for i, result in enumerate(results):
+            with warnings.catch_warnings():
+                # They count the rows of a batch; here the image is named.
+                warnings.filterwarnings("ignore", ".*zero (everywhere|or constant)", KerasvizWarning)
+                explanation = explain(inputs[rows], target=goal)
+                maps = [
+                    self.style.draw(values, shown[i], kind=explanation.kind, signed=explanation.signed)
+                    for values, i in zip(np.asarray(explanation), rows, strict=True)
+                ]
+            for i, one, values, picture in zip(rows, asked, np.asarray(explanation), maps, strict=True):
+                file = self.folder.name(stems[i], name.replace("_", "-"), one.name)
+                self._save(file, picture, results[i].image, explain, one)
+                flat = bool(values.max() == values.min())
+                results[i].drawn.append(Drawn(name, one, file, flat))
+                if flat:
+                    state = "the same" if values.any() else "zero"
+                    warnings.warn(
+                        f"{results[i].image.name}: the map of {explain.title} for {one.name} is {state} everywhere, "
+                        "so that there is nothing to see",
+                        KerasvizWarning,
+                        stacklevel=2,
+                    )
+        status("contact sheets")
+        for result, stem, each in zip(results, stems, shown, strict=True):
             if len(result.drawn) > 1:
-                self._sheet(i, result, stems[i], shown[i], pictures)
+                self._sheet(result, stem, each)
 
-    def _sheet(self, i, result, stem, shown, pictures):
-        explained = dict.fromkeys(drawn.prediction for drawn in result.drawn)
+    def _sheet(self, result, stem, shown):
+        # From the files: all maps of a batch together would fill the memory.
         lines = [
-            (f"{one.name}  {one.strength}", [pictures[i, one.index, name] for name in self.explainers])
-            for one in explained
+            (
+                f"{one.name}  {one.strength}",
+                [data.load_image(self.folder.path / drawn.file) for drawn in result.drawn if drawn.prediction == one],
+            )
+            for one in dict.fromkeys(drawn.prediction for drawn in result.drawn)
         ]
         sheet = contact_sheet(shown, lines, [each.title for each in self.explainers.values()])
         name = self.folder.name(stem)
@@ -142,49 +173,81 @@ class Work:
         plotting.save_png(self.folder.path / file, picture, about)
 
 
-def make_explainers(
-    opened: Opened, names: list[str], *, drop_unfit: bool = False, **settings
-) -> tuple[dict[str, Explainer], dict[str, str]]:
-    """Construct the explainers of some methods.
+def prepare(
+    opened: Opened,
+    images: list[Path],
+    names: list[str],
+    folder: Folder,
+    *,
+    drop_unfit: bool = False,
+    output: str | None = None,
+    targets: list[str] = (),
+    top: int | None = None,
+    sides: tuple[int, int] | None = None,
+    fit: str = "crop",
+    style: Style | None = None,
+    batch_size: int = 16,
+    layer: str | None = None,
+    seed: int = 0,
+    settings: dict | None = None,
+) -> Work:
+    """Check everything that can be checked without the images, and construct the explainers.
 
     Args:
         opened: the model.
-        names: registered names.
+        images: the picture files.
+        names: registered names of methods.
+        folder: where results go.
         drop_unfit: leave out, with a warning, methods that the model is not made for; otherwise they raise.
-        **settings: of the methods; each gets those that it knows.
-
-    Returns:
-        The explainers by name, and why the others were left out.
+        output: of a model with several.
+        targets: class numbers or labels.
+        top: how many top classes; None for one if there are no targets.
+        sides: height and width for a network that takes any size.
+        fit: as for `kerasviz.data.load_image`.
+        style: how maps are drawn.
+        batch_size: images, and samples of a method, that run at once.
+        layer: for the methods that look at one.
+        seed: for the methods that draw at random.
+        settings: further settings of the methods.
 
     Raises:
-        SettingError: no method knows one of the settings, or none is left.
-        KerasvizError: as the methods themselves do.
+        KerasvizError: something does not fit; the message names the option.
     """
-    known = {name: inspect.signature(methods()[name]).parameters for name in names}
-    for setting in settings:
-        if not any(setting in parameters for parameters in known.values()):
-            raise SettingError(
-                f"{', '.join(names)}: no method has a setting {setting!r}",
-                expected="settings such as " + ", ".join(_settings_of(known)),
-                mend="See help() of the method's class in kerasviz",
-            )
-    made, unfit = {}, {}
-    for name in names:
-        own = {key: value for key, value in settings.items() if key in known[name]}
-        try:
-            made[name] = explainer(opened.model, name, **own)
-        except KerasvizError as error:
-            if not drop_unfit or isinstance(error, SettingError):
-                raise
-            unfit[name] = str(error)
-            warnings.warn(f"{name} is left out. {error}", KerasvizWarning, stacklevel=2)
-    if not made:
+    height, width, channels = require_image_input(opened)
+    if sides is not None and any(own not in (None, asked) for own, asked in zip((height, width), sides, strict=True)):
         raise SettingError(
-            f"No method fits the model {opened.network.name!r}",
-            expected="a network of images with a spatial feature map or a gradient",
-            mend="`kerasviz inspect` shows what it is made of",
+            f"--size {sides[0]}x{sides[1]}",
+            expected=f"{height}x{width}, the size that the model {opened.network.name!r} takes",
+            mend="Leave --size out",
         )
-    return made, unfit
+    frame = Frame(*(sides or (height, width)), channels, fit)
+    classes = Classes(opened.network, opened.labels, output)
+    numbers = tuple(dict.fromkeys(classes.resolve(target) for target in targets))
+    if opened.preprocess is None:
+        mode = guess_preprocess(opened.network)
+        opened = replace(opened, preprocess=mode, preprocess_name=mode)
+    # Fails now if the mode is for colours and the network for greys.
+    data.preprocess(np.zeros((frame.height or 1, frame.width or 1, channels), np.uint8), opened.preprocess)
+    explainers, left_out = _make_explainers(
+        opened,
+        names,
+        drop_unfit=drop_unfit,
+        asked={**({} if layer is None else {"layer": layer}), **(settings or {})},
+        common={"seed": seed, "batch_size": batch_size},
+    )
+    return Work(
+        images=images,
+        opened=opened,
+        classes=classes,
+        explainers=explainers,
+        left_out=left_out,
+        frame=frame,
+        folder=folder,
+        targets=numbers,
+        top=min(classes.count, (0 if targets else 1) if top is None else top),
+        style=style or Style(),
+        batch_size=batch_size,
+    )
 
 
 def method_names(given: list[str]) -> tuple[list[str], bool]:
@@ -193,21 +256,40 @@ def method_names(given: list[str]) -> tuple[list[str], bool]:
     Raises:
         SettingError: a name is unknown; the nearest are listed.
     """
-    from kerasviz.attribution.one_call import method_name
-
     words = [word.strip() for entry in given for word in entry.split(",") if word.strip()]
     if any(word.lower() == "all" for word in words):
         return list(methods()), True
     return list(dict.fromkeys(method_name(word) for word in words)), False
 
 
-def _settings_of(known):
-    plain = {"model", "explainer", "layer", "sample", "batch_size"}
-    return sorted({key for parameters in known.values() for key in parameters} - plain)
-
-
-def _dashed(name):
-    return name.replace("_", "-")
+def _make_explainers(opened, names, *, drop_unfit, asked, common):
+    """The explainers by name, each with the settings that it knows; and why others were left out."""
+    known = {name: inspect.signature(methods()[name]).parameters for name in names}
+    for setting in asked:
+        if not any(setting in parameters for parameters in known.values()):
+            plain = {key for parameters in known.values() for key in parameters} - _NO_SETTINGS
+            raise SettingError(
+                f"{', '.join(names)} has no setting {setting!r}",
+                expected=f"one of {', '.join(sorted(plain))}" if plain else "a method with settings",
+                mend="Leave it out, or choose a method that has it",
+            )
+    made, left_out = {}, {}
+    for name in names:
+        own = {key: value for key, value in {**common, **asked}.items() if key in known[name]}
+        try:
+            made[name] = explainer(opened.model, name, **own)
+        except (RuleError, LayerError, InputError) as error:
+            if not drop_unfit or "layer" in asked:
+                raise
+            left_out[name] = str(error)
+            warnings.warn(f"{name} is left out. {error}", KerasvizWarning, stacklevel=2)
+    if not made:
+        raise ModelError(
+            f"No method fits the model {opened.network.name!r}",
+            expected="a network of images with a spatial feature map or a gradient",
+            mend="`kerasviz inspect` shows what it is made of",
+        )
+    return made, left_out
 
 
 def _bar(done, total, width=20):

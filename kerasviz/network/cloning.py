@@ -83,7 +83,8 @@ def swap_activations(model, swaps: dict, *, sample=None) -> Clone:
     pairs = [(_matcher(old), keras.activations.get(new)) for old, new in swaps.items()]
 
     def swap(value, function, owner):
-        return next((Swap(new) for matches, new in pairs if matches(value)), None)
+        new = next((new for matches, new in pairs if matches(value)), None)
+        return None if new is None else in_place_of(value, new)
 
     clone, replaced, missed = share(model, swap, sample)
     if not replaced:
@@ -171,6 +172,14 @@ def known_inputs(model, sample=None) -> Inputs:
     return inputs
 
 
+def in_place_of(value, function) -> Swap:
+    """A function of one tensor in the place of an activation function, or of the `call` of a layer or op."""
+    if not internals.is_operation(value):
+        return Swap(function)
+    # Keras also hands a mask and the like to layers that take them.
+    return Swap(lambda *args, **kwargs: function(args[0] if args else next(iter(kwargs.values()))))
+
+
 def is_one_of(value, functions, classes) -> bool:
     """Whether a function is one of `functions`, or a layer or op is of one of `classes`."""
     if internals.is_operation(value):
@@ -199,7 +208,7 @@ def _matcher(old):
 
 def _relu_name(operation):
     """Which activation a ReLU layer or op computes: "relu", "relu6" or None."""
-    if not isinstance(operation, keras.layers.ReLU | internals.RELU_OPS):
+    if not isinstance(operation, (keras.layers.ReLU, *internals.RELU_OPS)):
         return None
     cap = 6 if type(operation).__name__ == "Relu6" else getattr(operation, "max_value", None)
     if getattr(operation, "negative_slope", 0) or getattr(operation, "threshold", 0):

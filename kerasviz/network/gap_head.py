@@ -59,9 +59,7 @@ def gap_head(network: Network, output: str | None = None) -> GapHead | None:
             mend="Name the output that is explained",
         )
     name = next(iter(outputs)) if output is None else output
-    taps = [
-        Address(call.path, call.index) for call in network.trace.calls if is_spatial(call.shape, network.inputs)
-    ]
+    taps = [Address(call.path, call.index) for call in network.trace.calls if is_spatial(call.shape, network.inputs)]
     found = []
 
     def look(tensors):
@@ -111,8 +109,7 @@ def _pooled(vector):
         axes = tf.get_static_value(op.inputs[1])
         if axes is not None and {int(axis) % rank for axis in axes.reshape(-1)} == set(range(1, rank - 1)):
             return op.inputs[0]
-    # Of padded windows only some positions would count.
-    if op.type.startswith("AvgPool") and set(vector.shape[1:-1]) == {1} and op.get_attr("padding") == b"VALID":
+    if op.type.startswith("AvgPool") and set(vector.shape[1:-1]) == {1}:
         windows = op.get_attr("ksize")[1:-1]
         if list(windows) == op.inputs[0].shape.as_list()[1:-1]:
             return op.inputs[0]

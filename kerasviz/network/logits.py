@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from kerasviz.errors import KerasvizWarning
 from kerasviz.network import cloning, heads, internals
-from kerasviz.network.twins import Swap
 
 _FUNCTIONS = frozenset(
     getattr(module, name)
@@ -54,7 +53,7 @@ def to_logits(model, *, sample=None) -> keras.Model:
 
     def swap(value, function, owner):
         if id(owner) in own and cloning.is_one_of(value, _FUNCTIONS, _SOFTMAX):
-            return Swap(keras.activations.linear)
+            return cloning.in_place_of(value, keras.activations.linear)
         return None
 
     clone = cloning.share(model, swap, sample)

@@ -92,7 +92,14 @@ class Network:
         if spec is None:
             return spatial.last(self.trace, self.inputs, self._directory.kernels)
         address = self._directory.find(spec)
-        if self.trace.calls_of(address.path) == 0 and not self.trace.in_loop(address.path):
+        calls = self.trace.calls_of(address.path)
+        if address.call >= calls > 0:
+            raise LayerError(
+                f"layer={str(address)!r}: the layer is called {calls} times",
+                expected=f"@0 to @{calls - 1}",
+                mend="Without @ the last call is meant",
+            )
+        if calls == 0 and not self.trace.in_loop(address.path):
             raise LayerError(
                 f"The layer {str(address)!r} is not reached when {self.name!r} runs",
                 expected="a layer that takes part in inference",

@@ -38,8 +38,9 @@ def last(trace: Trace, inputs: Inputs, kernels) -> Address:
 
 def is_spatial(shape, inputs: Inputs) -> bool:
     """Whether a shape is that of a feature map over one of the inputs: its rank, and over one position."""
-    ranks = {len(spec.shape) for spec in inputs.specs if spec.floating and len(spec.shape) >= 3}
-    ranks = ranks or {3 for spec in inputs.specs if len(spec.shape) == 2}  # token numbers: (N, T) to (N, T, C)
+    ranks = {len(spec.shape) for spec in inputs.specs if len(spec.shape) >= 3}
+    # Token numbers, (N, T), become a map (N, T, C) behind their embedding.
+    ranks |= {3 for spec in inputs.specs if len(spec.shape) == 2 and not spec.floating}
     return shape is not None and len(shape) in ranks and any(size is None or size > 1 for size in shape[1:-1])
 
 

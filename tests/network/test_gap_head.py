@@ -11,7 +11,8 @@ from kerasviz.network import Network
 from kerasviz.network.gap_head import gap_head
 
 
-def head_of(*layers, shape=(12, 10, 3)):
+# The feature map is 5 x 8 x 5: a mean over the wrong axes has as many values as the right one.
+def head_of(*layers, shape=(7, 10, 3)):
     model = keras.Sequential([keras.Input(shape), L.Conv2D(5, 3, activation="relu", name="conv"), *layers])
     return gap_head(Network(zoo.randomize(model)))
 
@@ -53,7 +54,7 @@ def test_a_shared_layer_is_found_at_its_last_call():
         [L.GlobalAveragePooling2D(keepdims=True), L.Flatten(), L.Dropout(0.5), L.Dense(4, "softmax")],
         [L.Dropout(0.3), L.GlobalAveragePooling2D(), L.Dropout(0.5), L.Dense(4), L.Softmax()],
         [L.GlobalAveragePooling2D(keepdims=True), L.Conv2D(4, 1), L.Reshape((4,)), L.Activation("softmax")],
-        [L.AveragePooling2D((10, 8)), L.Flatten(), L.Dense(4, use_bias=False)],
+        [L.AveragePooling2D((5, 8)), L.Flatten(), L.Dense(4, use_bias=False)],
         [L.Lambda(lambda x: keras.ops.mean(x, axis=(1, 2))), L.Dense(4)],
     ],
     ids=["flattened", "dropouts", "convolution", "average pooling", "mean"],
@@ -71,11 +72,27 @@ def test_heads_that_are_linear_in_the_pooled_map(layers):
         [L.GlobalAveragePooling2D(), L.Dense(6, activation="relu"), L.Dense(4)],
         [L.GlobalAveragePooling2D(), L.BatchNormalization(), L.Dense(4)],
         [L.AveragePooling2D(2), L.Flatten(), L.Dense(4)],
-        [L.AveragePooling2D((9, 8), strides=20, padding="valid"), L.Flatten(), L.Dense(4)],
+        [L.AveragePooling2D((4, 8), strides=20), L.Flatten(), L.Dense(4)],
         [L.Lambda(lambda x: keras.ops.mean(x, axis=(2, 3))), L.Dense(4)],
+        [
+            L.GlobalAveragePooling2D(),
+            L.Lambda(lambda x: keras.ops.reshape(x, (-1, 1)), output_shape=(1,)),
+            L.Dense(4),
+            L.Lambda(lambda x: keras.ops.reshape(x, (-1, 20)), output_shape=(20,)),
+        ],
         [L.GlobalAveragePooling2D()],
     ],
-    ids=["maximum", "flatten", "hidden layer", "normalized", "2 x 2", "not all", "wrong axes", "no dense layer"],
+    ids=[
+        "maximum",
+        "flatten",
+        "hidden layer",
+        "normalized",
+        "2 x 2",
+        "not all",
+        "wrong axes",
+        "channel by channel",
+        "no dense layer",
+    ],
 )
 def test_other_heads_are_refused(layers):
     assert head_of(*layers) is None

@@ -6,28 +6,63 @@ from collections.abc import Sequence
 
 import kerasviz
 from kerasviz.cli.classes import Prediction
-from kerasviz.cli.console import printable
+from kerasviz.cli.console import SOME_SKIPPED, Reporter, print_json, printable
 from kerasviz.cli.run import Result, Work
+from kerasviz.errors import ImageError
 
 _MOST_ROWS = 50
-_BAR = 12  # cells of a full bar
+_BAR, _LABEL = 10, 28  # cells of a full bar; characters of a label
 
 
-def manifest(
-    work: Work,
-    results: Sequence[Result],
-    *,
-    complete: bool,
-    unfit: dict[str, str],
-    warnings: Sequence[str],
-) -> dict:
+def carry_out(work: Work, reporter: Reporter, out, *, json: bool) -> int:
+    """Run, write the manifest whatever happens, and print what was found.
+
+    Args:
+        work: what to do.
+        reporter: says on stderr what goes on.
+        out: the real stdout.
+        json: print the manifest instead of a table.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        ImageError: no image could be read.
+        SaveError: something cannot be written.
+    """
+    results, complete = [], False
+    try:
+        for result in work.run(reporter.status):
+            results.append(result)
+            if result.reason is not None:
+                reporter.skip(result.reason)
+        complete = True
+    finally:
+        if any(result.drawn for result in results):
+            document = manifest(work, results, complete=complete, warnings=reporter.warnings)
+            work.folder.write_manifest(document)
+    reporter.status()
+    skipped = sum(result.reason is not None for result in results)
+    if skipped == len(results):
+        raise ImageError(
+            f"None of the {len(results)} images could be read",
+            expected="at least one picture",
+            mend="The reasons stand above",
+        )
+    if json:
+        print_json(document, out)
+    else:
+        print_table(work, results, out)
+    return SOME_SKIPPED if skipped else 0
+
+
+def manifest(work: Work, results: Sequence[Result], *, complete: bool, warnings: Sequence[str]) -> dict:
     """All about a run, as JSON can hold it.
 
     Args:
         work: what was to be done.
         results: of the images that were reached.
         complete: whether all were.
-        unfit: methods that were left out, and why.
         warnings: what was warned of.
     """
     explained = [result for result in results if result.reason is None]
@@ -46,7 +81,7 @@ def manifest(
             }
             for name, explain in work.explainers.items()
         },
-        "left_out": unfit,
+        "left_out": work.left_out,
         "images": [_image(result) for result in explained],
         "skipped": [
             {"file": printable(result.image), "reason": printable(result.reason)}
@@ -69,20 +104,22 @@ def print_table(work: Work, results: Sequence[Result], out):
     from rich.text import Text
 
     console = Console(file=out, highlight=False)
-    table = Table(box=None, padding=(0, 3, 1, 0), header_style="bold", pad_edge=False)
-    table.add_column("Image", overflow="fold", max_width=36)
-    table.add_column("Prediction")
-    table.add_column("Explained")
-    table.add_column("Picture", overflow="fold", style="cyan")
+    table = Table(box=None, padding=(0, 1, 1, 0), header_style="bold", pad_edge=False)
+    table.add_column("Image", overflow="fold")
+    table.add_column("  Prediction", no_wrap=True)
+    table.add_column("", no_wrap=True, justify="right")
+    table.add_column("", no_wrap=True)
+    table.add_column(" Picture", overflow="fold", style="cyan")
     explained = [result for result in results if result.reason is None]
     for result in explained[:_MOST_ROWS]:
-        asked = list(dict.fromkeys(drawn.prediction for drawn in result.drawn))
-        picture = result.sheet or result.drawn[0].file
+        asked = dict.fromkeys(drawn.prediction for drawn in result.drawn)
+        lines = dict.fromkeys([*result.predictions[:3], *asked])
         table.add_row(
             Text(printable(result.image.name)),
-            _bars(result.predictions[:3]),
-            Text("\n".join(one.name for one in asked)),
-            Text(picture),
+            Text("\n").join(_label(one, one in asked) for one in lines),
+            "\n".join(one.strength for one in lines),
+            Text("\n").join(_bar(one.probability) for one in lines),
+            Text(" " + (result.sheet or result.drawn[0].file)),
         )
     console.print(table)
     if len(explained) > _MOST_ROWS:
@@ -90,23 +127,26 @@ def print_table(work: Work, results: Sequence[Result], out):
     files = sum(len(_files(result)) for result in explained)
     skipped = len(results) - len(explained)
     console.print(
-        f"{_count(len(explained), 'image')}, {_count(files, 'picture')} in [cyan]{_escaped(work.folder.path)}[/]"
+        f"\n{_count(len(explained), 'image')}, {_count(files, 'picture')} in [cyan]{_escaped(work.folder.path)}[/]"
         + (f", [yellow]{_count(skipped, 'image')} skipped[/]" if skipped else ""),
         soft_wrap=True,
     )
 
 
-def _bars(predictions):
-    from rich.table import Table
+def _label(one, explained):
     from rich.text import Text
 
-    cell = Table.grid(padding=(0, 1))
-    for one in predictions:
-        filled = 0 if one.probability is None else round(_BAR * one.probability)
-        bar = Text("━" * filled, style="green") + Text("━" * (_BAR - filled), style="bright_black")
-        row = [Text(one.name), Text(one.strength, justify="right")]
-        cell.add_row(*row, *([] if one.probability is None else [bar]))
-    return cell
+    name = one.name if len(one.name) <= _LABEL else one.name[: _LABEL - 1] + "…"
+    return Text(f"▸ {name}", style="bold") if explained else Text(f"  {name}")
+
+
+def _bar(probability):
+    from rich.text import Text
+
+    if probability is None:
+        return Text()
+    filled = round(_BAR * probability)
+    return Text("━" * filled, style="green") + Text("━" * (_BAR - filled), style="bright_black")
 
 
 def _model(work):
@@ -133,7 +173,7 @@ def _image(result):
         "file": printable(result.image),
         "predictions": [_prediction(one) for one in result.predictions],
         "explanations": [
-            {"method": drawn.method, **_prediction(drawn.prediction), "file": drawn.file}
+            {"method": drawn.method, **_prediction(drawn.prediction), "file": drawn.file, "flat": drawn.flat}
             for drawn in result.drawn
         ],
         "sheet": result.sheet,

@@ -1,0 +1,129 @@
+"""A kind of model of the zoo, with its explainers made once, and the slow references for it."""
+
+import functools
+import warnings
+from unittest import mock
+
+import keras
+import numpy as np
+import pytest
+import zoo
+from reference import averages, keras_eager
+from reference.grad_cam import grad_cam
+
+import kerasviz as kv
+from kerasviz.errors import KerasvizWarning
+
+#: Settings that make the averaging methods quick.
+SETTINGS = {
+    "smooth_grad": {"samples": 3, "seed": 5},
+    "integrated_gradients": {"steps": 4, "gap": True},
+}
+METHODS = sorted(kv.attribution.methods())
+RULES = {"guided_backprop": "guided", "deconvnet": "deconvnet"}
+
+
+class Case:
+    """A specimen of the zoo, its explainers by method, and the slow references for it."""
+
+    def __init__(self, name):
+        self.name = name
+        self.specimen = zoo.ZOO[name]()
+        self.model, self.inputs, self.target = self.specimen.model, self.specimen.inputs, self.specimen.target
+        self.count = len(keras.tree.flatten(self.inputs)[0])
+        self._explainers, self._explanations, self._gradients = {}, {}, {}
+
+    def explainer(self, method):
+        if method not in self._explainers:
+            self._explainers[method] = kv.attribution.explainer(self.model, method, **SETTINGS.get(method, {}))
+        return self._explainers[method]
+
+    def run(self, method, inputs, target):
+        """Explain, whether or not some map is zero."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", KerasvizWarning)
+            return self.explainer(method)(inputs, target)
+
+    def explanation(self, method):
+        """Of the specimen's own inputs and target."""
+        if method not in self._explanations:
+            self._explanations[method] = self.run(method, self.inputs, self.target)
+        return self._explanations[method]
+
+    @property
+    def samples(self):
+        return keras_eager.samples_of(self.inputs)
+
+    @property
+    def numbers(self):
+        """The class of each sample that the target means."""
+        return keras_eager.numbers_of(self.target, self.count)
+
+    def rows(self, *indices):
+        """Some samples as a batch."""
+        return keras.tree.map_structure(lambda array: array[list(indices)], self.inputs)
+
+    def target_of(self, *indices):
+        """The target of these samples, one number for each."""
+        numbers = [self.numbers[i] for i in indices]
+        return (self.target[0], numbers) if isinstance(self.target, tuple) else numbers
+
+    @property
+    def plain_model(self):
+        """The user's model; for half precision, one of the same weights that computes in float32."""
+        if self.name != "mixed_float16":
+            return self.model
+        policy = zoo.keras_policy
+        with mock.patch.object(zoo, "keras_policy", lambda _: policy("float32")):
+            twin = zoo.ZOO[self.name]().model
+        twin.set_weights(self.model.get_weights())
+        return twin
+
+    def score(self, number):
+        """`outputs -> scalar`, the score of a class."""
+        names = list(getattr(self.model, "output_names", []) or [])
+        return lambda outputs: keras_eager.class_scores(outputs, self.target, names, binary=self.name == "binary")[
+            number
+        ]
+
+    def slow(self, method, i):
+        """The maps of sample `i`, one per float input (or one heatmap), from the reference."""
+        number, sample = self.numbers[i], self.samples[i]
+        rule = RULES.get(method, "backprop")
+
+        def gradient_of(at, rule=rule):
+            return keras_eager.gradients(self.plain_model, at, self.score(number), rule=rule)[1]
+
+        floats = [array[0] for array in keras.tree.flatten(sample) if array.dtype.kind == "f"]
+        if method == "smooth_grad":
+            return averages.smooth_grad(gradient_of, sample, samples=3, share=0.15, seed=5, statistic="mean")
+        if method == "integrated_gradients":
+            zeros = keras.tree.map_structure(np.zeros_like, sample)
+            return averages.integrated_gradients(gradient_of, sample, zeros, rule="gauss_legendre", steps=4)
+        if method == "input_x_gradient":
+            return [x * g for x, g in zip(floats, gradient_of(sample), strict=True)]
+        if method in ("grad_cam", "guided_grad_cam"):
+            _, _, activation, gradient = keras_eager.gradients(
+                self.plain_model, sample, self.score(number), layer=self.specimen.layer
+            )
+            # Of the zoo's dict model the tower sees the right image last.
+            seen = 1 if self.name == "dicts" else 0
+            heat = grad_cam(activation, gradient, floats[seen].shape[:-1])
+            return [heat if method == "grad_cam" else heat[..., None] * gradient_of(sample, "guided")[seen]]
+        return gradient_of(sample)
+
+
+@functools.cache
+def case_of(name):
+    """A kind of model, shared by all tests: they must not change it."""
+    return Case(name)
+
+
+#: All methods on a few kinds of model, and those that the others are made of on all; the rest are slow tests.
+BASIC = ("saliency", "guided_backprop", "deconvnet", "grad_cam")
+TYPICAL = ("functional", "dicts", "mixed_float16")
+PAIRS = [
+    pytest.param(name, method, marks=[] if method in BASIC or name in TYPICAL else pytest.mark.slow)
+    for name in sorted(zoo.ZOO)
+    for method in METHODS
+]

@@ -1,0 +1,135 @@
+"""What `--model` can name, and what pixel values a network is taken to expect."""
+
+import functools
+import json
+
+import keras
+import numpy as np
+import pytest
+from keras import layers as L
+
+from kerasviz.cli.models import open_model
+from kerasviz.cli.preparation import guess_preprocess
+from kerasviz.errors import KerasvizWarning, LoadError, SettingError
+from kerasviz.network import Network
+
+MEAN, VARIANCE = [0.485, 0.456, 0.406], [0.0524, 0.0502, 0.0506]
+
+
+def beginning(*layers, function=None):
+    inputs = x = keras.Input((12, 10, 3))
+    for layer in layers:
+        x = layer(x)
+    x = x if function is None else function(x)
+    x = L.GlobalAveragePooling2D()(L.Conv2D(4, 3, activation="relu")(x))
+    return Network(keras.Model(inputs, L.Dense(2)(x)))
+
+
+@pytest.mark.parametrize(
+    ("layers", "mode"),
+    [
+        ([L.Rescaling(1 / 255)], "none"),
+        ([L.Rescaling(1 / 127.5, offset=-1)], "none"),
+        ([L.RandomFlip(), L.Rescaling(1 / 255), L.Normalization(mean=MEAN, variance=VARIANCE)], "none"),
+        ([L.Normalization(mean=[124, 116, 104], variance=[3400, 3260, 3280])], "none"),
+        ([L.Normalization(mean=[124, 116, 104], variance=[1, 1, 1])], "none"),
+        ([keras.Sequential([L.Rescaling(1 / 255)], name="prepare")], "none"),
+        ([L.Rescaling(2.0, offset=-1)], "scale"),
+        ([L.Normalization(mean=MEAN, variance=VARIANCE)], "scale"),
+    ],
+    ids=["0..1", "-1..1", "nested steps", "statistics", "mean only", "nested", "from 0..1", "statistics of 0..1"],
+)
+def test_the_range_is_told_by_the_first_layers(layers, mode):
+    assert guess_preprocess(beginning(*layers)) == mode
+
+
+def test_arithmetic_on_the_input_counts():
+    assert guess_preprocess(beginning(function=lambda x: x / 127.5 - 1)) == "none"
+
+
+@pytest.mark.parametrize("layers", [[], [L.RandomFlip(), L.Dropout(0.5)]], ids=["nothing", "augmentation"])
+def test_a_guess_is_told(layers):
+    with pytest.warns(KerasvizWarning, match=r"0\.\.1 is assumed.*--preprocess"):
+        assert guess_preprocess(beginning(*layers)) == "scale"
+
+
+def test_integers_are_given_as_they_are():
+    inputs = keras.Input((12, 10, 3), dtype="uint8")
+    x = L.Flatten()(L.Rescaling(1.0)(inputs))
+    assert guess_preprocess(Network(keras.Model(inputs, L.Dense(2)(x)))) == "none"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("imagnet", "Did you mean imagenet"),
+        ("resnet50", "Did you mean keras:ResNet50"),
+        ("keras:ResNet5", "keras:ResNet50"),
+        ("no/such/file.keras", "no file"),
+    ],
+)
+def test_unknown_models_name_the_nearest(given, said):
+    with pytest.raises(LoadError, match=said):
+        open_model(given)
+
+
+def test_a_network_of_keras_applications_brings_its_own_preprocessing(run, tmp_path, monkeypatch):
+    """Without a connection the weights are random; everything else is as it would be."""
+    build = functools.partial(keras.applications.MobileNetV2, alpha=0.35, input_shape=(96, 96, 3), classes=1000)
+    monkeypatch.setattr(keras.applications, "MobileNetV2", lambda weights: build(weights=None))
+    opened = open_model("keras:mobilenetv2")
+    pixels = np.full((1, 2, 2, 3), 255, "float32")
+    assert opened.given == "keras:MobileNetV2" and opened.preprocess_name == "MobileNetV2's own"
+    np.testing.assert_array_equal(opened.preprocess(pixels), np.ones_like(pixels))
+    assert opened.labels[282] == "tiger cat"
+
+
+def test_weights_that_cannot_be_had_are_one_line(run, monkeypatch, pictures):
+    def offline(weights):
+        print("Downloading data")
+        raise Exception("URL fetch failure")
+
+    monkeypatch.setattr(keras.applications, "VGG16", offline)
+    result = run("explain", pictures, "-m", "keras:VGG16", "--json")
+    assert result.exit_code == 2 and result.stdout == ""
+    assert "error: The ImageNet weights of VGG16 cannot be had: URL fetch failure." in result.stderr
+    assert "--model imagenet" in result.stderr
+
+
+def test_code_in_a_file_needs_a_word(run, tmp_path, pictures):
+    model = keras.Sequential(
+        [keras.Input((8, 8, 3)), L.Lambda(lambda x: x / 255), L.Conv2D(2, 3), L.Flatten(), L.Dense(2)]
+    )
+    model.save(tmp_path / "lambda.keras")
+    result = run("inspect", tmp_path / "lambda.keras")
+    assert result.exit_code == 2 and "--unsafe" in result.stderr and "safe_mode" not in result.stderr
+    assert run("inspect", tmp_path / "lambda.keras", "--unsafe").exit_code == 0
+
+
+def test_own_classes_are_imported_by_name(run, tmp_path, monkeypatch):
+    (tmp_path / "gates_of_mine.py").write_text(
+        "import keras\n\nclass Gate(keras.layers.Layer):\n    def call(self, x):\n        return x * 0.5\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    from gates_of_mine import Gate
+
+    keras.Sequential([keras.Input((8, 8, 3)), Gate(name="gate"), L.Conv2D(2, 3), L.Flatten(), L.Dense(2)]).save(
+        tmp_path / "own.keras"
+    )
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    result = run("inspect", tmp_path / "own.keras")
+    assert result.exit_code == 2 and "--custom module:Name" in result.stderr
+    found = json.loads(run("inspect", "own.keras", "--custom", "gates_of_mine:Gate", "--json").stdout)
+    assert found["layers"][0]["class"] == "Gate"
+    with pytest.raises(SettingError, match="gates_of_mine:Door"):
+        open_model("own.keras", custom=["gates_of_mine:Door"])
+
+
+def test_the_embedded_network_names_the_packaged_pictures(run, tmp_path):
+    from kerasviz.data import shapes
+
+    pictures = shapes.example_pictures()
+    result = run("explain", *pictures.values(), "-m", "shapes", "-o", tmp_path / "out", "--json")
+    found = json.loads(result.stdout)
+    assert [image["predictions"][0]["label"] for image in found["images"]] == list(pictures)
