@@ -142,7 +142,8 @@ class Explanation:
         folder = Path(folder)
         try:
             manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-            with np.load(folder / _ARRAYS, allow_pickle=False) as arrays:
+            # Opened here, since numpy leaves a damaged archive open.
+            with (folder / _ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 groups = {"values": {}, "extras": {}}
                 for name in arrays.files:
                     group, _, key = name.partition("/")
@@ -239,7 +240,8 @@ def _is_saved(folder):
     """Whether a folder holds a saved explanation, and nothing beside it."""
     try:
         manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-        return {part.name for part in folder.iterdir()} <= {_ARRAYS, _MANIFEST, *manifest["pictures"]}
+        own = {_ARRAYS, _MANIFEST, *manifest["pictures"]}
+        return "kerasviz" in manifest and {part.name for part in folder.iterdir()} <= own
     except (OSError, ValueError, KeyError, TypeError):
         return False
 

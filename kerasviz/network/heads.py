@@ -16,9 +16,12 @@ _MIXING = _MOVING | {
     "Add",
     "AddN",
     "AddV2",
+    "ClipByValue",
     "ConcatV2",
+    "Log",
     "Maximum",
     "Mean",
+    "Minimum",
     "Mul",
     "Pack",
     "Prod",
@@ -54,7 +57,7 @@ def strip(output: tf.Tensor) -> tuple[tf.Tensor, str | None]:
         scores = _repeat(moves, tensor.op.inputs[0])
         scores.set_shape(output.shape)
         return scores, head
-    return output, STUCK if _is_mixture(tensor) else None
+    return output, STUCK if tensor.op.type in _CALLS or _is_mixture(tensor) else None
 
 
 def _repeat(moves, scores):
@@ -68,16 +71,20 @@ def _repeat(moves, scores):
     return scores
 
 
-def _is_mixture(tensor):
+def _is_mixture(tensor, known=None):
     """Whether probabilities, not weighted sums, are what the tensor is made of."""
-    waiting, met = [tensor], set()
-    while waiting:
-        op = waiting.pop().op
-        if op.name in met:
-            continue
-        met.add(op.name)
-        if op.type in SQUASHING or (op.type in _CALLS and tensor.op is op):
-            return True
-        if op.type in _MIXING:
-            waiting += list(op.inputs)
-    return False
+    known = {} if known is None else known
+    op = tensor.op
+    if op.name not in known:
+        known[op.name] = op.type in SQUASHING or (op.type in _MIXING and _mixes(op, known))
+    return known[op.name]
+
+
+def _mixes(op, known):
+    mixtures = [_is_mixture(tensor, known) for tensor in op.inputs]
+    # Features that a softmax or sigmoid gates (swish, attention) stay features; weights have no batch axis.
+    gated = op.type == "Mul" and any(
+        tensor.shape.rank and tensor.shape[0] is None and not mixture
+        for tensor, mixture in zip(op.inputs, mixtures, strict=True)
+    )
+    return any(mixtures) and not gated

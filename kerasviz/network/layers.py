@@ -3,7 +3,7 @@
 A path is the names of the layers on the way down, joined by slashes: `"base/block5_conv3"` is the layer
 `block5_conv3` of the model `base` inside the model. Ops that Keras makes of `keras.ops.relu(x)` and the like are
 layers here. A layer that a model calls several times has one activation per call: `"tower/conv"` is its last
-call, `"tower/conv@0"` its first.
+call, `"tower/conv@0"` its first, in the order in which they run (`Trace.sources_of` tells what each looks at).
 """
 
 import difflib
@@ -107,6 +107,12 @@ class Directory:
     def kernels(self) -> frozenset:
         """The paths of the layers that hold kernels themselves: convolutions, dense layers, embeddings."""
         return frozenset(path for path, entry in self.entries.items() if entry.kernel)
+
+    @property
+    def inside_attention(self) -> frozenset:
+        """The paths of the parts of attention layers, whose axes are heads and tokens where others have space."""
+        attention = tuple(f"{path}/" for path, entry in self.entries.items() if "Attention" in entry.kind)
+        return frozenset(path for path in self.entries if path.startswith(attention))
 
     def id_of(self, path: str) -> int:
         """The `id()` of the layer at a path."""

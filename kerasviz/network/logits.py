@@ -1,5 +1,6 @@
 """`to_logits`: a clone of a model without its final softmax."""
 
+import inspect
 import warnings
 
 import keras
@@ -77,12 +78,12 @@ def _squashers(graph) -> set[int]:
 
 def _cut(clone, name):
     """A clone whose call is traced, and cut off in front of the softmax."""
-    call = clone.call
-    stuck = []
+    call, stuck = clone.call, []
+    options = {"training": False} if "training" in inspect.signature(call).parameters else {}
 
     @tf.function(autograph=False)
     def traced(inputs):
-        outputs = call(inputs, training=False)
+        outputs = call(inputs, **options)
         stripped = [heads.strip(output) for output in keras.tree.flatten(outputs)]
         stuck.extend(head for _, head in stripped if head == heads.STUCK)
         return keras.tree.pack_sequence_as(outputs, [scores for scores, _ in stripped])

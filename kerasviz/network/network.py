@@ -90,7 +90,7 @@ class Network:
             LayerError: no layer or several fit, or the model has no spatial feature map.
         """
         if spec is None:
-            return spatial.last(self.trace, self.inputs, self._directory.kernels)
+            return spatial.last(self.trace, self.inputs, self._directory.kernels, self._directory.inside_attention)
         address = self._directory.find(spec)
         calls = self.trace.calls_of(address.path)
         if address.call >= calls > 0:

@@ -8,7 +8,7 @@ from kerasviz.network.layers import Address
 from kerasviz.network.trace import Call, Trace
 
 
-def last(trace: Trace, inputs: Inputs, kernels) -> Address:
+def last(trace: Trace, inputs: Inputs, kernels, aside=frozenset()) -> Address:
     """The address of the last spatial feature map before the head of a network.
 
     A spatial feature map has the rank of an image input `(N, *space, C)` and more than one position; whatever
@@ -19,11 +19,14 @@ def last(trace: Trace, inputs: Inputs, kernels) -> Address:
         trace: of the network.
         inputs: of the network.
         kernels: paths of the layers that hold kernels themselves.
+        aside: paths of layers that are no feature maps, whatever their shape.
 
     Raises:
         LayerError: there is none.
     """
-    candidates = [call for call in _body(trace, inputs, kernels) if is_spatial(call.shape, inputs)]
+    candidates = [
+        call for call in _body(trace, inputs, kernels) if is_spatial(call.shape, inputs) and call.path not in aside
+    ]
     named = [call for call in candidates if not call.passes_on]
     if not named:
         raise LayerError(

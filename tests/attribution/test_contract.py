@@ -1,8 +1,6 @@
 """What every method promises, whatever the model: swept over the registry of methods and the zoo."""
 
 import random
-import warnings
-from contextlib import contextmanager
 
 import keras
 import numpy as np
@@ -10,7 +8,7 @@ import pytest
 import tensorflow as tf
 import zoo
 from reference import keras_eager
-from zoo_cases import METHODS, PAIRS, SETTINGS, case_of
+from zoo_cases import METHODS, PAIRS, SETTINGS, case_of, zeros_allowed
 
 import kerasviz as kv
 from kerasviz.errors import InputError, KerasvizWarning, SettingError, TargetError
@@ -25,14 +23,6 @@ def same_values(one, other, tolerance=0.0):
     for a, b in zip(flat(one), flat(other), strict=True):
         assert a.shape == b.shape
         assert np.abs(a - b).max() <= tolerance * np.abs(b).max()
-
-
-@contextmanager
-def zeros_allowed():
-    """While entered, a random network may give a map of zeros."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", KerasvizWarning)
-        yield
 
 
 def quick(model, method, **settings):
