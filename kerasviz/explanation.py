@@ -54,7 +54,7 @@ class Explanation:
     extras: Mapping = field(default_factory=dict)
 
     def __array__(self, dtype=None, copy=None):
-        return np.array(self._one(), dtype=dtype, copy=copy)
+        return np.array(self._one(), dtype=dtype) if copy else np.asarray(self._one(), dtype=dtype)
 
     def __len__(self):
         return len(next(iter(self.values.values())) if isinstance(self.values, dict) else self.values)
@@ -107,6 +107,7 @@ class Explanation:
 
         Raises:
             SaveError: the folder holds something, or cannot be written.
+            InputError: the images do not fit.
             SettingError: a class has no label.
         """
         folder = Path(folder)
@@ -215,9 +216,15 @@ class Explanation:
         (folder / _MANIFEST).write_text(text, encoding="utf-8")
 
     def _write_pictures(self, folder, images, labels):
+        if images is not None and len(images) != len(self):
+            raise InputError(
+                f"{len(images)} images were given with {len(self)} maps",
+                expected="one image a map",
+                mend="Pass the batch that was explained",
+            )
         names = []
         for i in range(len(self)):
-            beside = None if images is None else np.asarray(images)[i : i + 1]
+            beside = None if images is None else images[i : i + 1]
             title = self._title(i, labels)
             figure = plotting.plot(self._one()[i : i + 1], beside, signed=self.signed, kind=self.kind, titles=[title])
             names.append(f"{i:04d}.png")

@@ -7,6 +7,7 @@ imports `keras.src`.
 import keras
 from keras.src.activations import activations as _activations
 from keras.src.models.functional import Functional as _Functional
+from keras.src.ops import core as _core
 from keras.src.ops import nn as _nn
 from keras.src.ops.operation import Operation as _Operation
 
@@ -77,17 +78,19 @@ def run_graph_with(graph_model, twin, twins: dict):
     twin.__dict__["_run_through_graph"] = run
 
 
-def fixed_policy(layer, compute_dtype: str):
-    """A dtype policy for a half-precision layer that computes in `compute_dtype`, or None where none is needed.
+def precision(operation, compute_dtype: str) -> dict:
+    """The attributes with which a copy of a half-precision layer or op computes in `compute_dtype`.
 
-    Setting the public `dtype_policy` would quantize or rebuild; a copy of a layer only needs another value.
+    Setting the public `dtype_policy` would quantize or rebuild; a copy only needs other values. Keras 3.7 also
+    puts a cast of its own in front of half-precision layers in a graph.
     """
-    policy = layer.__dict__.get("_dtype_policy")
-    if policy is None or getattr(policy, "quantization_mode", None) is not None:
-        return None
-    if layer.compute_dtype not in ("float16", "bfloat16"):
-        return None
-    return keras.DTypePolicy(compute_dtype)
+    half = ("float16", "bfloat16")
+    if isinstance(operation, _core.Cast):
+        return {"dtype": compute_dtype} if str(operation.dtype) in half else {}
+    policy = operation.__dict__.get("_dtype_policy")
+    if getattr(operation, "compute_dtype", None) not in half or getattr(policy, "quantization_mode", None) is not None:
+        return {}
+    return {"_dtype_policy": keras.DTypePolicy(compute_dtype)}
 
 
 # Op classes that Keras makes of a function called on a symbolic tensor. They have no public names.

@@ -1,9 +1,11 @@
 """Opening saved models: `.keras` and `.h5` files, safely."""
 
 import json
+import re
 import zipfile
 from pathlib import Path
 
+import h5py
 import keras
 
 from kerasviz.errors import LoadError
@@ -43,7 +45,11 @@ def load(path, *, custom_objects: dict | None = None, safe_mode: bool = True) ->
     path = Path(path)
     _check(path)
     try:
+        if safe_mode and path.suffix != ".keras":
+            _refuse_code(path)
         return keras.models.load_model(path, custom_objects=custom_objects, compile=False, safe_mode=safe_mode)
+    except LoadError:
+        raise
     # Keras raises nearly anything on a damaged file: KeyError, OSError, struct.error, TypeError and more.
     except Exception as error:
         raise _explained(path, error) from error
@@ -67,11 +73,18 @@ def _check(path):
             expected="a .keras or .h5 file",
             mend="A SavedModel can be wrapped: keras.Sequential([keras.layers.TFSMLayer(folder, ...)])",
         )
-    with path.open("rb") as file:
-        start = file.read(8)
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        raise LoadError(
+            f"{str(path)!r} cannot be read: {error.strerror}",
+            expected="a file that you may read",
+            mend="Check its permissions",
+        ) from error
     kind = path.suffix.lower()
     if start.startswith(_HDF5):
-        if kind not in (".h5", ".hdf5"):
+        if path.suffix not in (".h5", ".hdf5"):
             raise _foreign(path, "is an HDF5 file", "Rename it so that it ends in .h5")
         if path.name.endswith(".weights.h5"):
             raise _foreign(path, "holds weights only", "Build the model, and call model.load_weights on this file")
@@ -90,10 +103,10 @@ def _check_archive(path):
             names = set(archive.namelist())
             if not {"config.json", "metadata.json"} <= names:
                 raise _foreign(path, "is an archive of something else", "Save the model with model.save")
-            written_by = json.loads(archive.read("metadata.json")).get("keras_version", "0")
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError, KeyError) as error:
-        if isinstance(error, LoadError):
-            raise
+            written_by = json.loads(archive.read("metadata.json"))["keras_version"]
+    except LoadError:
+        raise
+    except (zipfile.BadZipFile, EOFError, OSError, ValueError, KeyError, TypeError) as error:
         raise _foreign(path, "is truncated or damaged", "Copy or save the model again") from error
     if not path.suffix == ".keras":
         raise _foreign(path, "is a Keras file under another name", "Rename it so that it ends in .keras")
@@ -105,6 +118,23 @@ def _check_archive(path):
         )
 
 
+def _refuse_code(path):
+    """Refuse a Lambda of a Python lambda in an HDF5 file, which Keras before 3.11.3 runs in safe mode too."""
+    with h5py.File(path) as file:
+        # Read and written again, so that no escape sequence hides a word.
+        config = json.dumps(json.loads(file.attrs.get("model_config", "{}")))
+    if '"class_name": "__lambda__"' in config or '"function_type": "lambda"' in config:
+        raise _unsafe(path)
+
+
+def _unsafe(path):
+    return LoadError(
+        f"{str(path)!r} holds a Lambda layer with Python code",
+        expected="a model without code in its file",
+        mend="Pass safe_mode=False only if you trust whoever made the file: its code will run",
+    )
+
+
 def _major_minor(version):
     parts = str(version).split(".")[:2]
     return tuple(int(part) if part.isdecimal() else 0 for part in parts)
@@ -114,18 +144,22 @@ def _foreign(path, state, mend):
     return LoadError(f"{str(path)!r} {state}", expected="a whole model in a .keras or .h5 file", mend=mend)
 
 
+def _unknown_name(text):
+    """The name in Keras's message, which is long, else the beginning of that."""
+    named = re.search(r"(?:Could not locate (?:class|function)|Unknown (?:layer|activation function):?) '(\w+)'", text)
+    return repr(named[1]) if named else text[:200]
+
+
 def _explained(path, error):
     """One line for what went wrong inside Keras."""
     text = " ".join(str(error).split())
     if "Lambda" in text and ("safe" in text or "arbitrary code" in text):
-        return LoadError(
-            f"{str(path)!r} holds a Lambda layer with Python code",
-            expected="a model without code in its file",
-            mend="Pass safe_mode=False only if you trust whoever made the file: its code will run",
-        )
+        return _unsafe(path)
+    if "truncated file" in text or isinstance(error, zipfile.BadZipFile):
+        return _foreign(path, "is truncated or damaged", "Copy or save the model again")
     if "custom_objects" in text or "Could not locate class" in text or "Unknown layer" in text:
         return LoadError(
-            f"{str(path)!r} holds a class or function that Keras does not know: {text[:200]}",
+            f"{str(path)!r} holds a class or function that Keras does not know: {_unknown_name(text)}",
             expected="built-in layers, or custom_objects with the others",
             mend="Pass custom_objects={'Name': Name}, or register the class before loading",
         )

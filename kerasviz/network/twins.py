@@ -103,10 +103,8 @@ class Twins:
             if name not in internals.BOOKKEEPING and not name.startswith("_self_"):
                 state[name] = self._value(state[name], operation, path, name)
         self._inline_traced_methods(operation, twin)
-        if self._compute_dtype and isinstance(operation, keras.layers.Layer):
-            policy = internals.fixed_policy(operation, self._compute_dtype)
-            if policy is not None:
-                state["_dtype_policy"] = policy
+        if self._compute_dtype:
+            state.update(internals.precision(operation, self._compute_dtype))
         state["call"] = self._swapped(operation, twin.call, operation, path)
         return twin
 
@@ -125,13 +123,20 @@ class Twins:
         if internals.is_operation(value):
             return self.of(value, _join(path, value.name))
         if isinstance(value, types.MethodType) and internals.is_operation(value.__self__):
-            return types.MethodType(value.__func__, self.of(value.__self__, path))
+            return self._bound(value, self.of(value.__self__, _join(path, value.__self__.name)))
         if isinstance(value, functools.partial):
             function = self._value(value.func, owner, path, name)
             return value if function is value.func else functools.partial(function, *value.args, **value.keywords)
         if callable(value):
             return self._swapped(value, value, owner, f"{path}.{name}")
         return self._container(value, owner, path, name)
+
+    @staticmethod
+    def _bound(method, twin):
+        name = method.__func__.__name__
+        # What stands in for the method on the twin: a swapped or recording `call`, an inlined traced method.
+        own = twin.__dict__.get(name) if getattr(type(twin), name, None) is method.__func__ else None
+        return own or types.MethodType(method.__func__, twin)
 
     def _container(self, value, owner, path, name):
         if isinstance(value, list | tuple) and not hasattr(value, "_fields"):

@@ -52,6 +52,7 @@ def figure(
         InputError: columns or titles that differ in number, or a picture that cannot be drawn.
 
     Example:
+        >>> from kerasviz.plotting import heatmap, overlay
         >>> photos = np.zeros((2, 24, 40, 3), np.uint8)
         >>> maps = np.random.default_rng(0).random((2, 24, 40))
         >>> fig = figure(photos, {"saliency": heatmap(maps), "overlay": overlay(photos, maps)})

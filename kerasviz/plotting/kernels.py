@@ -66,8 +66,9 @@ def filters(
         SettingError: an unknown reduction, wrong scale or zoom.
 
     Example:
-        >>> filters(np.zeros((3, 3, 3, 4)), zoom=1)[1, 1]
-        array([128, 128, 128], dtype=uint8)
+        >>> edge = np.array([[-1.0, 0.0, 1.0]] * 3)[..., None, None]
+        >>> filters(edge, zoom=1)[1, 1:4, 0].tolist()
+        [0, 128, 255]
     """
     weights = _read(kernels)
     if channels not in (None, False):

@@ -135,12 +135,22 @@ def test_inputs_of_any_number_type(method):
         same_values(case.run(method, given, 1), expected)
 
 
+@pytest.fixture(scope="module")
+def trained():
+    """A model in the middle of its training, and images that cannot be written to."""
+    specimen = zoo.ZOO["sequential"]()
+    specimen.model.compile("adam", "sparse_categorical_crossentropy")
+    specimen.model.fit(specimen.inputs, np.arange(3), verbose=0)
+    specimen.inputs.flags.writeable = False
+    yield specimen.model, specimen.inputs
+    before = weights_of(specimen.model)
+    specimen.model.fit(specimen.inputs, np.arange(3), verbose=0)
+    assert weights_of(specimen.model) != before
+
+
 @pytest.mark.parametrize("method", METHODS)
-def test_model_arrays_and_random_states_are_left_alone(method, fresh):
-    model, images = fresh
-    model.compile("adam", "sparse_categorical_crossentropy")
-    model.fit(images, np.arange(3), verbose=0)
-    images.flags.writeable = False
+def test_model_arrays_and_random_states_are_left_alone(method, trained):
+    model, images = trained
     before, config = weights_of(model), model.get_config()
     output, optimizer, attributes = model(images).numpy(), model.optimizer, dict(vars(model.layers[0]))
     numbers = []
@@ -161,7 +171,6 @@ def test_model_arrays_and_random_states_are_left_alone(method, fresh):
         name: id(value) for name, value in attributes.items()
     }
     np.testing.assert_array_equal(model(images).numpy(), output)
-    model.fit(images, np.arange(3), verbose=0)
 
 
 def weights_of(model):
@@ -225,6 +234,11 @@ def test_two_hundred_calls_trace_once(method, counted):
     assert Executed.count == before
 
 
+@pytest.fixture(scope="module", params=["saliency", "grad_cam", "smooth_grad", "integrated_gradients"])
+def explain(request, counted):
+    return kv.attribution.explainer(counted, request.param)
+
+
 BAD_INPUTS = {
     "NaN": (np.full((1, 6, 5, 2), np.nan), "NaN"),
     "infinite": (np.full((1, 6, 5, 2), np.inf), "infinite"),
@@ -241,10 +255,8 @@ BAD_INPUTS = {
 
 
 @pytest.mark.parametrize("problem", BAD_INPUTS)
-@pytest.mark.parametrize("method", ["saliency", "grad_cam", "smooth_grad", "integrated_gradients"])
-def test_inputs_that_do_not_fit_are_refused_before_any_work(problem, method, counted):
+def test_inputs_that_do_not_fit_are_refused_before_any_work(problem, explain):
     inputs, words = BAD_INPUTS[problem]
-    explain = kv.attribution.explainer(counted, method)
     before = Executed.count
     with pytest.raises(InputError, match=words):
         explain(inputs, 0)
@@ -288,10 +300,8 @@ BAD_TARGETS = {
 
 
 @pytest.mark.parametrize("problem", BAD_TARGETS)
-@pytest.mark.parametrize("method", ["saliency", "grad_cam", "smooth_grad", "integrated_gradients"])
-def test_targets_that_do_not_fit_are_refused_before_any_work(problem, method, counted):
+def test_targets_that_do_not_fit_are_refused_before_any_work(problem, explain):
     target, words = BAD_TARGETS[problem]
-    explain = kv.attribution.explainer(counted, method)
     before = Executed.count
     with pytest.raises(TargetError, match=words):
         explain(zoo.images(6, 5, 2, count=2), target)

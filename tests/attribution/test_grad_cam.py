@@ -57,11 +57,13 @@ def test_each_call_of_a_shared_layer_has_its_own_map():
     target = kv.targets.Custom(lambda scores: scores["species"][:, 2] - scores["species"][:, 1])
     first, last = (explain[call](case.inputs, target) for call in (0, 1))
     np.testing.assert_array_equal(last.values, kv.GradCAM(case.model, "tower/conv1")(case.inputs, target).values)
-    assert explain[0].explained_inputs == ["left"]
-    assert explain[1].explained_inputs == ["right"]
-    changed = {"left": case.inputs["left"], "right": case.inputs["right"] * 2}
-    np.testing.assert_allclose(explain[0](changed, target).values, first.values, rtol=1e-4, atol=1e-6)
-    assert np.abs(explain[1](changed, target).values - last.values).max() > 1e-3
+    # Keras runs the tower on the right image first.
+    assert explain[0].explained_inputs == ["right"]
+    assert explain[1].explained_inputs == ["left"]
+    changed = {"left": case.inputs["left"] * 2, "right": case.inputs["right"]}
+    seen_by_first = explain[0](changed, target).values
+    assert np.abs(explain[1](changed, target).values - last.values).max() > 0.1 * last.values.max()
+    assert np.abs(seen_by_first - first.values).max() < 1e-5 * first.values.max()
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from zoo_cases import METHODS, SETTINGS
 
 import kerasviz as kv
 
+QUICK = ("saliency", "guided_backprop", "grad_cam")
+
 
 def net(scale=1.0, head="softmax", classes=4, dtype=None, policy=None):
     """A small classifier whose head is scaled, and the same one unscaled without a head's activation."""
@@ -28,7 +30,10 @@ def net(scale=1.0, head="softmax", classes=4, dtype=None, policy=None):
     return build(scale, head, policy), build(1.0, None, None)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "method",
+    [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in METHODS],
+)
 @pytest.mark.parametrize(
     ("scale", "policy"), [(3e3, None), (1e-13, None), (1e-3, "mixed_float16")], ids=["saturated", "tiny", "half"]
 )

@@ -9,12 +9,12 @@ from reference.grad_cam import grad_cam
 
 import kerasviz as kv
 
-SIZE = (9, 11, 2)
+SIZE = (7, 8, 2)
 
 
 def conv(rng, channels, filters, stride, padding):
     kernel = rng.normal(0, 0.5, (3, 3, channels, filters)).astype("float32")
-    bias = rng.normal(0, 0.2, filters).astype("float32")
+    bias = rng.uniform(0, 0.4, filters).astype("float32")
     return {"kind": "conv", "kernel": kernel, "bias": bias, "stride": stride, "padding": padding}
 
 
@@ -37,9 +37,9 @@ def rectified(seed):
         conv(rng, 4, 5, 2, "same"),
         {"kind": "relu"},
         {"kind": "flatten"},
-        dense(rng, 3 * 3 * 5, 6),
+        dense(rng, 2 * 2 * 5, 16),
         {"kind": "relu"},
-        dense(rng, 6, 3),
+        dense(rng, 16, 3),
     ]
 
 
@@ -53,7 +53,7 @@ def half_rectified(seed):
         conv(rng, 4, 5, 1, "same"),
         pool(3, 2, "valid"),
         {"kind": "flatten"},
-        dense(rng, 2 * 3 * 5, 3),
+        dense(rng, 1 * 2 * 5, 3),
     ]
 
 
@@ -167,7 +167,7 @@ def test_deconvnet_goes_back_through_batch_normalization_with_its_scale():
     variance = rng.uniform(0.5, 2, 4).astype("float32")
     kernel, head = (
         rng.normal(0, 0.5, (3, 3, 2, 4)).astype("float32"),
-        rng.normal(0, 0.1, (7 * 9 * 4, 3)).astype("float32"),
+        rng.normal(0, 0.1, (5 * 6 * 4, 3)).astype("float32"),
     )
     model.set_weights([kernel, gamma, beta, mean, variance, head, np.zeros(3, "float32")])
     scale = gamma / np.sqrt(variance + model.get_layer("bn").epsilon)

@@ -1,0 +1,132 @@
+"""Every notebook runs from top to bottom in a fresh kernel, without a warning, and means what its texts say."""
+
+import base64
+import io
+import os
+import re
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+from nbclient import NotebookClient
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+MOST_BYTES = 2.5e6
+#: 90 seconds on two cores; processor time, since other work on the machine does not lengthen it.
+MOST_SECONDS = 180
+#: What TensorFlow says of the machine before its settings for messages count.
+REMARKS = re.compile(r"WARNING: All log messages before absl::InitializeLog|I0000 ")
+#: What the texts claim, checked in the notebook's own kernel when it is done.
+CLAIMS = {
+    "01_why": """
+        assert [labels[k] for k in top] == ["Egyptian cat", "espresso", "moped"]
+        assert times.argmax() == 1 and 15 < times[1] and (times > 3).all()
+
+        halves = np.asarray(grad_cam(four, target=asked)).reshape(4, 224, 2, 112).sum(axis=(1, 3))
+        left = halves[:, 0] / halves.sum(axis=1)
+        assert left[:2].min() > 0.8 and left[2:].max() < 0.3, left
+
+        assert abs(gap) < 1.5 and abs(total - values.score[0]) < 2
+        assert below == {
+            "backprop": [[-2, 0, -1], [6, 0, 0], [0, -1, 3]],
+            "deconvnet": [[0, 3, 0], [6, 0, 1], [2, 0, 3]],
+            "guided": [[0, 0, 0], [6, 0, 0], [0, 0, 3]],
+        }
+
+        grids = np.abs(np.asarray(deconv)).reshape(3, -1)
+        assert np.corrcoef(grids).min() > 0.9
+        assert np.abs(np.corrcoef(np.abs(np.asarray(guided)).reshape(3, -1))[0, 1:]).max() < 0.5
+
+        drawn = np.abs(np.asarray(strokes))[0].reshape(224, 2, -1).sum(axis=(0, 2))
+        assert drawn[1] > 0.2 * drawn.sum()
+
+        assert accuracy > 0.95 and np.mean(near) > 0.8
+        again = kv.GradCAM(mine, layer="base/relu5", batch_size=100)(test.images[winged], target=1)
+        np.testing.assert_allclose(loaded, again, atol=1e-5)
+
+        others = np.delete(channel.score, 1)
+        assert titles[1] == "butterfly" and "butterfly" not in titles[2:]
+        assert channel.score[1] > 8 * others.max()
+
+        assert inside.mean() > 0.9 and share < 0.25
+        assert min(kept["Guided backprop"]) > 0.95
+        assert max(kept["Grad-CAM"] + kept["Saliency"]) < 0.8
+    """,
+}
+
+
+def pictures(cell):
+    """The pictures that a cell shows, as arrays."""
+    found = [
+        text for output in cell.outputs for kind, text in output.get("data", {}).items() if kind.startswith("image/")
+    ]
+    return [np.asarray(Image.open(io.BytesIO(base64.b64decode(text))).convert("RGB")) for text in found]
+
+
+def complaints(cell):
+    """What a cell says that a reader should not see: lines on stderr, and warnings shown as rich text."""
+    lines = []
+    for output in cell.outputs:
+        text = output.get("text", "") or output.get("data", {}).get("text/plain", "")
+        if output.get("name") == "stderr":
+            lines += [line for line in text.splitlines() if line.strip() and not REMARKS.match(line)]
+        elif output.output_type == "error" or re.search(r"\w+Warning: ", text):
+            lines.append(text or output.get("evalue"))
+    return lines
+
+
+def code_cells(notebook):
+    """The cells that run."""
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def test_there_are_notebooks():
+    assert NOTEBOOKS
+    assert set(CLAIMS) <= {path.stem for path in NOTEBOOKS}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_stored_notebook_is_whole_and_clean(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    assert path.stat().st_size < MOST_BYTES
+    cells = code_cells(notebook)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    for cell in cells:
+        assert not complaints(cell)
+        assert all(picture.std() > 5 for picture in pictures(cell)), "an empty picture"
+    assert any(pictures(cell) for cell in cells)
+    assert path.name in (path.parent / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_runs(path, tmp_path):
+    stored = nbformat.read(path, as_version=4)
+    fresh = nbformat.from_dict(stored)
+    for cell in code_cells(fresh):
+        cell.outputs, cell.execution_count = [], None
+    claims = "\n".join(line.removeprefix("        ") for line in CLAIMS.get(path.stem, "").splitlines())
+    fresh.cells.append(nbformat.v4.new_code_cell(f"import time\nspent = time.process_time()\n{claims}\nspent"))
+    environment = {
+        **os.environ,
+        # The package under test, also where it is not installed; and a proxy that leads nowhere, so that a
+        # download fails instead of passing unseen.
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+        "http_proxy": "http://127.0.0.1:9",
+        "https_proxy": "http://127.0.0.1:9",
+    }
+    NotebookClient(fresh, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute(
+        env=environment
+    )
+    ran = code_cells(fresh)
+    assert not [line for cell in ran for line in complaints(cell)]
+    assert float(ran[-1].outputs[-1]["data"]["text/plain"]) < MOST_SECONDS
+    # Each cell that draws shows as many pictures, of the same sizes, as the stored file does.
+    for before, now in zip(code_cells(stored), ran, strict=False):
+        assert [p.shape for p in pictures(now)] == [p.shape for p in pictures(before)], now.source
+        assert all(picture.std() > 5 for picture in pictures(now))
+    assert not list(tmp_path.iterdir()), "the notebook left files behind"
