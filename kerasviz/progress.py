@@ -1,5 +1,6 @@
 """A progress bar for whatever can take over two seconds; silent where nobody looks."""
 
+import importlib.util
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ PATIENCE = 2.0
 def bar(total: int, description: str) -> Iterator[Callable[[], None]]:
     """Give a function to call after each step; draws a bar if all steps together will take over two seconds.
 
-    On a terminal or in a notebook; silent otherwise.
+    On a terminal, or in a notebook that has ipywidgets; silent otherwise.
 
     Args:
         total: the number of steps.
@@ -22,7 +23,9 @@ def bar(total: int, description: str) -> Iterator[Callable[[], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    watched = console.is_terminal or console.is_jupyter
+    # A bar in a notebook is a widget; without ipywidgets rich would print a warning in its place.
+    notebook = console.is_jupyter and importlib.util.find_spec("ipywidgets") is not None
+    watched = notebook or (console.is_terminal and not console.is_jupyter)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     progress = Progress(*columns, console=console, transient=True)
     start, done, task = time.monotonic(), 0, None

@@ -60,10 +60,13 @@ CLAIMS = {
 
 def pictures(cell):
     """The pictures that a cell shows, as arrays."""
-    found = [
-        text for output in cell.outputs for kind, text in output.get("data", {}).items() if kind.startswith("image/")
-    ]
-    return [np.asarray(Image.open(io.BytesIO(base64.b64decode(text))).convert("RGB")) for text in found]
+    shown = []
+    for output in cell.outputs:
+        data = output.get("data", {})
+        text = data.get("image/png") or data.get("image/jpeg")
+        if text:
+            shown.append(np.asarray(Image.open(io.BytesIO(base64.b64decode(text))).convert("RGB")))
+    return shown
 
 
 def complaints(cell):

@@ -168,6 +168,9 @@ class DeconvNet(RuleMethod):
     (the paper leaves open what unpooling does there); batch normalization goes back with its scale; and the
     score itself, being no rectifier, is not rectified.
 
+    Only the switches know the image: a network without max-pooling, such as MobileNet, gives every image the
+    same map.
+
     Arguments and errors as for `RuleMethod`.
     """
 

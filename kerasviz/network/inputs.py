@@ -97,33 +97,48 @@ class Inputs:
         return arrays
 
     def _flatten(self, inputs):
-        names = [spec.name for spec in self.specs]
         if isinstance(inputs, tf.data.Dataset):
             raise InputError(
                 "The inputs are a tf.data.Dataset",
                 expected="arrays",
                 mend="Loop over the data set and explain a batch at a time",
             )
-        if isinstance(inputs, dict):
-            keys = list(self.structure) if isinstance(self.structure, dict) else names
-            if set(inputs) != set(keys) or not (isinstance(self.structure, dict) or self._by_name):
-                raise InputError(
-                    f"The inputs are a dict with the keys {list(inputs)}",
-                    expected=f"the model's inputs, {self._described()}",
-                    mend="Give exactly these",
-                )
-            return keras.tree.flatten(inputs) if isinstance(self.structure, dict) else [inputs[k] for k in keys]
-        if len(self.specs) == 1 and isinstance(self.structure, InputSpec):
-            # A list of images is one input, not several.
-            return [inputs]
-        values = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
-        if len(values) != len(self.specs):
+        if isinstance(inputs, dict) and self._by_name and not isinstance(self.structure, dict):
+            structure = {spec.name: spec for spec in self.specs}
+        elif isinstance(self.structure, dict) and not isinstance(inputs, dict):
+            structure = self.specs
+        else:
+            structure = self.structure
+        found: dict[int, object] = {}
+        self._match(structure, inputs, found)
+        # By spec, since the order in which dicts are flattened depends on their class.
+        return [found[id(spec)] for spec in self.specs]
+
+    def _match(self, structure, values, found):
+        """Find the value for each spec of a structure."""
+        if isinstance(values, dict) and (not isinstance(structure, dict) or set(values) != set(structure)):
             raise InputError(
-                f"The inputs are {len(values)} arrays" if len(values) > 1 else "The inputs are one array",
-                expected=f"the model's {len(self.specs)} inputs, {self._described()}",
-                mend="Give them as a list in this order, or as a dict by name",
+                f"The inputs are a dict with the keys {list(values)}",
+                expected=f"the model's inputs, {self._described()}",
+                mend="Give exactly these",
             )
-        return values
+        if isinstance(structure, InputSpec):
+            # A list of images is one input, not several.
+            found[id(structure)] = values
+        elif isinstance(structure, dict) and isinstance(values, dict):
+            for key, part in structure.items():
+                self._match(part, values[key], found)
+        else:
+            values = list(values) if isinstance(values, list | tuple) else [values]
+            if len(values) != len(structure):
+                raise InputError(
+                    f"The inputs are {len(values)} arrays" if len(values) > 1 else "The inputs are one array",
+                    expected=f"the model's {len(self.specs)} inputs, {self._described()}",
+                    mend="Give them as a list in this order, or as a dict by name",
+                )
+            parts = structure.values() if isinstance(structure, dict) else structure
+            for part, value in zip(parts, values, strict=True):
+                self._match(part, value, found)
 
     def _described(self):
         return ", ".join(f"{spec.name!r} {spec.shape}" for spec in self.specs)
@@ -133,10 +148,10 @@ class Inputs:
         array = np.asarray(value)
         wanted = np.dtype(tf.as_dtype(spec.dtype).as_numpy_dtype)
         rank = len(spec.shape)
-        if array.dtype.kind not in "fbui":
+        if array.dtype.kind not in ("OSU" if spec.dtype == "string" else "fbui"):
             raise InputError(
                 f"The input {spec.name!r} has the dtype {array.dtype}",
-                expected=f"numbers ({spec.dtype})",
+                expected="strings" if spec.dtype == "string" else f"numbers ({spec.dtype})",
                 mend="Load pictures with kerasviz.data.load_images",
             )
         if array.ndim == rank - 1 and _fits(array.shape, spec.shape[1:]):

@@ -84,7 +84,7 @@ def _cut(clone, name):
     @tf.function(autograph=False)
     def traced(inputs):
         outputs = call(inputs, **options)
-        stripped = [heads.strip(output) for output in keras.tree.flatten(outputs)]
+        stripped = [(None, None) if output is None else heads.strip(output) for output in keras.tree.flatten(outputs)]
         stuck.extend(head for _, head in stripped if head == heads.STUCK)
         return keras.tree.pack_sequence_as(outputs, [scores for scores, _ in stripped])
 

@@ -3,7 +3,6 @@
 import warnings
 from dataclasses import dataclass, field
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -11,7 +10,7 @@ from kerasviz.errors import KerasvizWarning, LayerError
 from kerasviz.network import cloning, heads, loading, spatial
 from kerasviz.network.layers import Address, Directory, Entry
 from kerasviz.network.tapping import call_with_taps
-from kerasviz.network.trace import Trace
+from kerasviz.network.trace import Trace, named_outputs
 from kerasviz.network.twins import Twins
 
 
@@ -129,7 +128,7 @@ class Network:
         """
         ids = {address: self._twin_ids[self._directory.id_of(address.path)] for address in taps}
         outputs, activations = call_with_taps(self._twin, self.inputs.pack(tensors), ids, tape)
-        named = dict(zip(self.trace.outputs, keras.tree.flatten(outputs), strict=True))
+        named = named_outputs(self._twin, outputs)
         scores = {name: tf.cast(heads.strip(output)[0], tf.float32) for name, output in named.items()}
         return Pass(named, scores, activations)
 
@@ -190,12 +189,22 @@ class Network:
         asked = layers if isinstance(layers, list | tuple) else [layers]
         addresses = [self.address(layer) for layer in asked]
         arrays = self.inputs.check(inputs)
-        run = self.function(lambda tensors: list(self.forward(tensors, addresses).activations.values()))
+        run = self.function(lambda tensors: self._single(self.forward(tensors, addresses).activations))
         parts = [run(chunk) for chunk in chunks(arrays, batch_size)]
         return {
             str(address): np.concatenate([part[i].numpy() for part in parts])
             for i, address in enumerate(dict.fromkeys(addresses))
         }
+
+    def _single(self, activations):
+        for address, activation in activations.items():
+            if not isinstance(activation, tf.Tensor):
+                raise LayerError(
+                    f"The layer {str(address)!r} returns several tensors",
+                    expected="a layer with one output",
+                    mend="Take a layer inside it or behind it",
+                )
+        return list(activations.values())
 
     def _paths_by_twin(self):
         paths: dict[int, str] = {}

@@ -33,9 +33,9 @@ def call_with_taps(twin, inputs, taps: dict[Address, int], tape: tf.GradientTape
     def seen(twin_id, output):
         if twin_id not in wanted:
             return output
-        output = keras.tree.map_structure(tf.identity, output)
+        output = keras.tree.map_structure(lambda part: None if part is None else tf.identity(part), output)
         if tape is not None:
-            for tensor in keras.tree.flatten(output):
+            for tensor in _tensors(output):
                 if tensor.dtype.is_floating:
                     tape.watch(tensor)
         calls.setdefault(twin_id, []).append(output)
@@ -43,8 +43,12 @@ def call_with_taps(twin, inputs, taps: dict[Address, int], tape: tf.GradientTape
 
     with Recorder(seen):
         outputs = twin(inputs, training=False)
-    here = keras.tree.flatten(outputs)[0].graph
+    here = _tensors(outputs)[0].graph
     return outputs, {address: _pick(address, calls.get(twin_id, []), here) for address, twin_id in taps.items()}
+
+
+def _tensors(structure):
+    return [part for part in keras.tree.flatten(structure) if part is not None]
 
 
 def _pick(address, calls, here):
@@ -61,7 +65,7 @@ def _pick(address, calls, here):
             mend="Without @ the last call is meant",
         )
     activation = calls[address.call]
-    if any(tensor.graph is not here for tensor in keras.tree.flatten(activation)):
+    if any(tensor.graph is not here for tensor in _tensors(activation)):
         raise LayerError(
             f"The layer {str(address)!r} runs inside a loop, so that it has an activation for each turn",
             expected="a layer outside loops (RNN cells, dynamic TimeDistributed and the like)",

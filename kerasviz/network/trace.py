@@ -74,7 +74,7 @@ class Trace:
         def run(tensors):
             with Recorder(seen):
                 outputs = twin(inputs.pack(tensors), training=False)
-            for name, output in zip(_output_names(twin, outputs), keras.tree.flatten(outputs), strict=True):
+            for name, output in named_outputs(twin, outputs).items():
                 found[name] = Output(_shape(output), heads.strip(output)[1])
             return outputs
 
@@ -108,7 +108,8 @@ def _calls(returned, graph, sources):
     seen_before: set[int] = set()
     calls, looped = [], set()
     for path, output in returned:
-        tensors = keras.tree.flatten(output)
+        # Layers may also return None, variables or constants.
+        tensors = [part for part in keras.tree.flatten(output) if isinstance(part, tf.Tensor) and hasattr(part, "op")]
         if any(tensor.graph is not graph for tensor in tensors):
             looped.add(path)
             continue
@@ -118,7 +119,7 @@ def _calls(returned, graph, sources):
                 index=counts[path],
                 shape=_shape(tensors[0]) if len(tensors) == 1 else None,
                 sources=frozenset().union(*(sources.get(tensor.op.name, frozenset()) for tensor in tensors)),
-                passes_on=all(id(tensor) in seen_before for tensor in tensors),
+                passes_on=bool(tensors) and all(id(tensor) in seen_before for tensor in tensors),
             )
         )
         counts[path] += 1
@@ -152,14 +153,27 @@ def _missed_rectifiers(graph):
     )
 
 
-def _output_names(twin, outputs):
+def named_outputs(model, outputs) -> dict[str, tf.Tensor]:
+    """The outputs of a call of a model by name: their keys, the names of the layers, or numbers."""
+    leaves = list(_leaves(outputs))
     if isinstance(outputs, dict):
-        return sorted(outputs)
-    count = len(keras.tree.flatten(outputs))
-    names = getattr(twin, "output_names", None)
-    if isinstance(names, list | tuple) and len(names) == count == len(set(names)):
-        return list(names)
-    return [f"output_{i}" for i in range(count)] if count > 1 else ["output"]
+        return {"/".join(path): tensor for path, tensor in leaves}
+    names = getattr(model, "output_names", None)
+    if not isinstance(names, list | tuple) or not len(names) == len(leaves) == len(set(names)):
+        names = [f"output_{i}" for i in range(len(leaves))] if len(leaves) > 1 else ["output"]
+    return {name: tensor for name, (_, tensor) in zip(names, leaves, strict=True)}
+
+
+def _leaves(outputs, path=()):
+    # Not keras.tree, which sorts the keys of some dicts and not of others, and counts None.
+    if isinstance(outputs, dict):
+        for key in sorted(outputs, key=str):
+            yield from _leaves(outputs[key], (*path, str(key)))
+    elif isinstance(outputs, list | tuple):
+        for i, part in enumerate(outputs):
+            yield from _leaves(part, (*path, str(i)))
+    elif outputs is not None:
+        yield path, outputs
 
 
 def _shape(tensor):

@@ -1,5 +1,7 @@
 """A user's inputs against what the model takes."""
 
+from collections import OrderedDict
+
 import keras
 import numpy as np
 import pytest
@@ -98,3 +100,77 @@ def test_a_model_that_declares_no_inputs_needs_a_sample():
         kv.Network(model)
     explanation = kv.Saliency(model, sample=data)(data, target=1)
     np.testing.assert_allclose(explanation, np.tile(model.dense.kernel.numpy()[:, 1], (3, 1)), rtol=1e-6)
+
+
+def test_a_dict_is_read_by_key_whatever_its_class_and_order(networks):
+    """Keras flattens an OrderedDict in its own order and a dict in that of its keys."""
+    inputs = networks["dicts"].inputs
+    left, right = IMAGES, IMAGES * 2
+    expected = dict(zip([spec.name for spec in inputs.specs], inputs.check({"left": left, "right": right}), strict=True))
+    np.testing.assert_array_equal(expected["right"], right)
+    for given in (OrderedDict(right=right, left=left), OrderedDict(left=left, right=right), [left, right]):
+        for found, spec in zip(inputs.check(given), inputs.specs, strict=True):
+            np.testing.assert_array_equal(found, expected[spec.name])
+    with_lists = {"left": list(left), "right": list(right)}
+    np.testing.assert_array_equal(inputs.check(with_lists)[0], left)
+
+
+def test_a_model_of_an_ordered_dict_gets_each_input_its_own():
+    parts = OrderedDict((name, keras.Input((3,), name=name)) for name in ("zeta", "alpha"))
+    model = keras.Model(parts, parts["zeta"] * 10 + parts["alpha"])
+    network, ones = kv.Network(model), np.ones((2, 3), "float32")
+    for given in ({"alpha": ones, "zeta": ones * 2}, OrderedDict(zeta=ones * 2, alpha=ones)):
+        run = network.function(lambda tensors: next(iter(network.forward(tensors).outputs.values())))
+        np.testing.assert_array_equal(run(network.inputs.check(given)), ones * 21)
+
+
+def test_nested_structures_keep_their_places():
+    first, second = keras.Input((3,)), keras.Input((4,), name="t")
+    model = keras.Model([first, {"t": second}], keras.layers.Concatenate()([second, first]))
+    network = kv.Network(model)
+    a, b = np.full((2, 3), 1.0), np.full((2, 4), 2.0)
+    (joined,) = network.activations([a, {"t": b}], -1).values()
+    np.testing.assert_array_equal(joined, [[2, 2, 2, 2, 1, 1, 1]] * 2)
+    with pytest.raises(InputError, match=r"keys \['u'\]"):
+        network.inputs.check([a, {"u": b}])
+    with pytest.raises(InputError, match="3 arrays.*the model's 2 inputs"):
+        network.inputs.check([a, {"t": b}, a])
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "message"),
+    [
+        ("functional", np.where(IMAGES > 2, IMAGES, np.inf), r"samples \[0, 1, 2\]"),
+        ("functional", IMAGES[None], r"the shape \(1, 3, 12, 10, 3\).*Resize"),
+        ("functional", IMAGES[0, 0], r"the shape \(10, 3\).*Resize"),
+        ("functional", IMAGES.astype(complex), "dtype complex128"),
+        ("functional", [IMAGES[0], IMAGES[1, :5]], "InputError|inhomogeneous"),
+        ("image_and_table", [IMAGES, zoo.images(6), IMAGES], "3 arrays.*2 inputs"),
+        ("image_and_table", [zoo.images(6), IMAGES], r"input 'image' has the shape \(3, 6\)"),
+        ("image_and_table", {"image": IMAGES, "tabel": zoo.images(6)}, r"keys \['image', 'tabel'\]"),
+        ("dicts", [IMAGES], "one array.*2 inputs, 'left' .*'right'"),
+        ("dicts", {"left": IMAGES, "right": IMAGES[:2]}, r"numbers of samples: \{'left': 3, 'right': 2\}"),
+    ],
+)
+def test_more_that_does_not_fit_is_said(networks, name, inputs, message):
+    with pytest.raises(InputError, match=message):
+        networks[name].inputs.check(inputs)
+
+
+def test_strings_go_to_models_that_take_strings():
+    words = keras.Input((), dtype="string")
+    lookup = keras.layers.StringLookup(vocabulary=["cat", "dog"])
+    model = keras.Model(words, keras.layers.Embedding(3, 2)(lookup(words)))
+    network = kv.Network(model)
+    (found,) = network.activations(np.array(["dog", "cat"]), -1).values()
+    np.testing.assert_array_equal(found, model.layers[-1].embeddings.numpy()[[2, 1]])
+    with pytest.raises(InputError, match="dtype float64.*Expected strings"):
+        network.inputs.check(np.ones(2))
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "float16", "float64"])
+def test_arrays_of_the_right_values_are_the_same_in_every_type(networks, dtype):
+    given = (np.arange(360).reshape(1, 12, 10, 3) % 2).astype(dtype)
+    (array,) = networks["functional"].inputs.check(given)
+    assert array.dtype == np.float32 and given.dtype == dtype
+    np.testing.assert_array_equal(array, given.astype("float32"))
