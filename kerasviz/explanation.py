@@ -178,7 +178,7 @@ class Explanation:
         if not isinstance(target, str):
             target = f"class {int(target[i])}" if labels is None else _label(labels, int(target[i]))
         score = "" if self.score is None else f", score {float(self.score[i]):.3g}"
-        return f"{self.method}\n{target}{score}"
+        return f"{self.method}: {target}{score}"
 
     def _check_free(self, folder, overwrite):
         if not folder.exists():

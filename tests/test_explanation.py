@@ -291,7 +291,7 @@ def test_pictures_open_and_differ_from_sample_to_sample(heat, tmp_path, rng):
     pictures = [np.asarray(Image.open(tmp_path / "out" / f"000{i}.png").convert("RGB")) for i in range(3)]
     assert all(picture.std() > 20 for picture in pictures)
     assert (pictures[0] != pictures[1]).any()
-    assert Image.open(tmp_path / "out" / "0000.png").text["Description"].startswith("grad_cam\nmargin")
+    assert Image.open(tmp_path / "out" / "0000.png").text["Description"].startswith("grad_cam: margin")
 
 
 def texts_of(figure):

@@ -145,7 +145,14 @@ class Inputs:
 
     @staticmethod
     def _checked(value, spec):
-        array = np.asarray(value)
+        try:
+            array = np.asarray(value)
+        except ValueError as error:
+            raise InputError(
+                f"The input {spec.name!r} is a list of arrays of different shapes",
+                expected=f"the shape {spec.shape}",
+                mend="Resize the images to one size: kerasviz.data.load_images(paths, size=...)",
+            ) from error
         wanted = np.dtype(tf.as_dtype(spec.dtype).as_numpy_dtype)
         rank = len(spec.shape)
         if array.dtype.kind not in ("OSU" if spec.dtype == "string" else "fbui"):

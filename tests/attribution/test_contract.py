@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 import zoo
 from reference import keras_eager
-from zoo_cases import METHODS, PAIRS, SETTINGS, case_of, zeros_allowed
+from zoo_cases import DISTINCT, EACH_METHOD, PAIRS, SETTINGS, case_of, zeros_allowed
 
 import kerasviz as kv
 from kerasviz.errors import InputError, KerasvizWarning, SettingError, TargetError
@@ -82,7 +82,7 @@ def width(case, outputs):
     return int(keras_eager.class_scores(outputs, case.target, names, binary=case.name == "binary").shape[0])
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", EACH_METHOD)
 def test_the_batch_size_changes_no_value(method):
     case = case_of("functional")
     inputs = zoo.images(12, 10, 3, count=5)
@@ -97,7 +97,7 @@ def test_the_batch_size_changes_no_value(method):
         np.testing.assert_array_equal(in_parts.target, target)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", EACH_METHOD)
 def test_no_pass_is_larger_than_the_batch_size(method):
     seen = []
 
@@ -118,7 +118,7 @@ def test_no_pass_is_larger_than_the_batch_size(method):
     assert max(seen) <= 4
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", EACH_METHOD)
 def test_inputs_of_any_number_type(method):
     case = case_of("with_preprocessing")
     images = np.random.default_rng(0).integers(0, 255, (2, 12, 10, 3))
@@ -148,7 +148,7 @@ def trained():
     assert weights_of(specimen.model) != before
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", EACH_METHOD)
 def test_model_arrays_and_random_states_are_left_alone(method, trained):
     model, images = trained
     before, config = weights_of(model), model.get_config()
@@ -219,7 +219,7 @@ def counted():
     return zoo.randomize(keras.Model(inputs, zoo.head(x), name="counted"))
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", EACH_METHOD)
 def test_two_hundred_calls_trace_once(method, counted):
     explain = kv.attribution.explainer(
         counted, method, **{"smooth_grad": {"samples": 2}, "integrated_gradients": {"steps": 2}}.get(method, {})
@@ -339,7 +339,7 @@ def test_settings_out_of_range_are_refused_before_any_work(method, settings, cou
 def test_a_map_of_zeros_is_zeros_and_one_warning(fresh):
     model, images = fresh
     model.get_layer("scores").kernel.assign(np.zeros((7, 4)))
-    for method in METHODS:
+    for method in DISTINCT:
         explain = quick(model, method)
         with pytest.warns(KerasvizWarning, match=r"zero everywhere for the samples \[0, 1, 2\]") as caught:
             explanation = explain(images, 1)
@@ -355,7 +355,7 @@ def test_a_model_of_nan_is_told(fresh):
         kv.Saliency(model)(images, 1)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", EACH_METHOD)
 def test_models_in_double_precision_give_float32_maps(method):
     inputs = keras.Input((6, 5, 2), dtype="float64")
     model = keras.Model(inputs, zoo.head(keras.layers.Conv2D(3, 3, activation="relu")(inputs)))

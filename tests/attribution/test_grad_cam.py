@@ -15,9 +15,7 @@ from kerasviz.errors import InputError, LayerError
 
 @pytest.mark.parametrize("name", sorted(zoo.ZOO))
 def test_the_default_layer_is_the_last_feature_map(name):
-    case = case_of(name)
-    assert case.explainer("grad_cam").layer == case.specimen.layer
-    assert case.explanation("grad_cam").layer == case.specimen.layer
+    assert case_of(name).explainer("grad_cam").layer == case_of(name).specimen.layer
 
 
 @pytest.mark.parametrize("layer", ["base/conv1", "conv1", "base/pool", "base"])

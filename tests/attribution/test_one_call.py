@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 import zoo
-from zoo_cases import METHODS, case_of, zeros_allowed
+from zoo_cases import EACH_METHOD, case_of, zeros_allowed
 
 import kerasviz as kv
 from kerasviz.attribution import one_call
@@ -37,7 +37,7 @@ def images():
     return zoo.images(6, 5, 2)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", EACH_METHOD)
 def test_equals_the_class_of_that_name(method):
     case = case_of("conv1d")
     kind = kv.attribution.methods()[method]

@@ -139,11 +139,17 @@ def case_of(name):
     return Case(name)
 
 
-#: All methods on a few kinds of model, and on the others the one that is made of two; the rest are slow tests.
-BASIC = ("guided_grad_cam",)
-TYPICAL = ("functional", "dicts", "mixed_float16")
-PAIRS = [
-    pytest.param(name, method, marks=[] if method in BASIC or name in TYPICAL else pytest.mark.slow)
-    for name in sorted(zoo.ZOO)
-    for method in METHODS
-]
+#: The methods that between them run all the code; in quick tests they stand for the others.
+DISTINCT = ("saliency", "smooth_grad", "integrated_gradients", "guided_grad_cam")
+EACH_METHOD = [pytest.param(name, marks=[] if name in DISTINCT else pytest.mark.slow) for name in METHODS]
+#: In quick tests two kinds of model are for all methods, and some for the one that is made of two others.
+TYPICAL = ("functional", "dicts")
+FOR_ONE = ("mixed_float16", "nested_in_sequential", "segmentation", "subclassed", "time_distributed")
+
+
+def _mark(name, method):
+    quick = name in TYPICAL or (name in FOR_ONE and method == "guided_grad_cam")
+    return [] if quick else pytest.mark.slow
+
+
+PAIRS = [pytest.param(name, method, marks=_mark(name, method)) for name in sorted(zoo.ZOO) for method in METHODS]
