@@ -261,7 +261,7 @@ def mixed_float16():
     return Specimen(model, images(12, 10, 3), 1, "relu", 2)
 
 
-class keras_policy:  # noqa: N801  reads as the statement that it is
+class keras_policy:
     """A dtype policy for the layers made in a `with` block."""
 
     def __init__(self, name):

@@ -16,7 +16,7 @@ from kerasviz.errors import LayerError
 from kerasviz.network import internals
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)  # TensorFlow sorts the keys of the dicts that a traced function takes or returns.
 class Address:
     """Where to tap a model: a path, and which of the layer's calls (-1: the last)."""
 

@@ -135,7 +135,7 @@ def test_nested_structures_keep_their_places():
     np.testing.assert_array_equal(joined, [[2, 2, 2, 2, 1, 1, 1]] * 2)
     with pytest.raises(InputError, match=r"keys \['u'\]"):
         network.inputs.check([a, {"u": b}])
-    with pytest.raises(InputError, match="3 arrays.*the model's 2 inputs"):
+    with pytest.raises(InputError, match=r"3 arrays.*the model's 2 inputs"):
         network.inputs.check([a, {"t": b}, a])
 
 
@@ -166,7 +166,7 @@ def test_strings_go_to_models_that_take_strings():
     network = kv.Network(model)
     (found,) = network.activations(np.array(["dog", "cat"]), -1).values()
     np.testing.assert_array_equal(found, model.layers[-1].embeddings.numpy()[[2, 1]])
-    with pytest.raises(InputError, match="dtype float64.*Expected strings"):
+    with pytest.raises(InputError, match=r"dtype float64.*Expected strings"):
         network.inputs.check(np.ones(2))
 
 

@@ -56,7 +56,6 @@ def test_layers_with_a_life_of_their_own_compute_the_same(name):
     clone = kv.clone_with_rule(model, "guided").model
     np.testing.assert_array_equal(clone(X, training=False), expected)
     assert sorted(map(id, clone.variables)) == sorted(map(id, model.variables))
-    assert len(model.losses) == (1 + (name == "regularized") if name == "regularized" else 0)
 
     def gradient_at(x):
         with tf.GradientTape() as tape:
@@ -76,7 +75,8 @@ def test_layers_with_a_life_of_their_own_compute_the_same(name):
 
 def test_a_quantized_layer_is_copied_as_it_is():
     model = zoo.randomize(keras.Sequential([keras.Input((6,)), L.Dense(8, activation="relu"), L.Dense(3)]))
-    model.quantize("int8")
+    for layer in model.layers:
+        layer.quantize("int8")
     x = zoo.images(6)
     twin = Twins().of(model)
     np.testing.assert_array_equal(twin(x, training=False), model(x, training=False))
@@ -112,6 +112,10 @@ class Keeper(L.Layer):
         self.half = functools.partial(keras.activations.relu, threshold=0.2)
         self.mine = self.help
 
+    def build(self, shape):
+        self.one.build(shape)
+        self.many[0].build((None, 4))
+
     def help(self, x):
         return self.half(x)
 
@@ -125,9 +129,7 @@ class Keeper(L.Layer):
 
 def keeper_model():
     inputs = keras.Input((4,))
-    model = keras.Model(inputs, Keeper()(inputs))
-    model(np.zeros((1, 4), "float32"))
-    return zoo.randomize(model)
+    return zoo.randomize(keras.Model(inputs, Keeper()(inputs)))
 
 
 def test_layers_and_functions_are_found_wherever_they_are_kept():
@@ -135,8 +137,9 @@ def test_layers_and_functions_are_found_wherever_they_are_kept():
     clone, replaced, missed = kv.clone_with_rule(model, "guided")
     assert missed == ()
     assert [line.rsplit("/", 1)[-1] for line in replaced] == ["one.activation", "three", "keeper.half"]
-    x = zoo.images(4)
+    x = zoo.images(4, count=20, low=-3, high=3)
     np.testing.assert_array_equal(clone(x), model(x))
+    assert np.abs(model(x)).max() > 0
     # Each is heard on the way: the bound ones, and the one inside the method that TensorFlow compiles.
     network = kv.Network(model)
     maps = network.activations(x, ["one", "two", "three"])
@@ -234,7 +237,7 @@ def test_recorders_nest_and_leave_with_an_error():
 
 
 def test_a_recorder_hears_its_own_thread_only():
-    twin, dense = dense_twin()
+    twin, _ = dense_twin()
     x, heard, started, finished = zoo.images(4), [], threading.Event(), threading.Event()
 
     def other():

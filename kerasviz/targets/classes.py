@@ -1,0 +1,98 @@
+"""The score of a class."""
+
+import numpy as np
+import tensorflow as tf
+
+from kerasviz.errors import TargetError
+from kerasviz.targets.base import Target, as_array
+
+_TOP = -1
+
+
+class ClassScore(Target):
+    """The score of a class, before softmax or sigmoid.
+
+    Args:
+        index: a class number, one per sample, or None for each sample's top class.
+        output: the name of the output, needed if the model has several.
+        probability: take the output as it is, after softmax or sigmoid. Its gradient vanishes where the network
+            is sure, and grows when other classes shrink; the score is nearly always the better question.
+
+    Example:
+        >>> import kerasviz as kv
+        >>> kv.targets.ClassScore([281, 284]).describe()
+        'class'
+    """
+
+    def __init__(self, index=None, *, output: str | None = None, probability: bool = False):
+        self.index, self.output, self.probability = index, output, probability
+
+    def arguments(self, network, count):  # noqa: D102
+        name, width, binary = self._output(network)
+        if self.index is None:
+            return [np.full(count, _TOP, np.int32)]
+        index = as_array(self.index, "target")
+        if index.dtype.kind not in "ui":
+            raise TargetError(
+                f"target={self.index!r} is of the type {index.dtype}",
+                expected="class numbers: an int, or one int per sample",
+                mend="Use class numbers, not labels, probabilities or one-hot rows",
+            )
+        if index.ndim > 1 or (index.ndim == 1 and len(index) != count):
+            raise TargetError(
+                f"target has the shape {index.shape} for {count} samples",
+                expected=f"one int, or {count} of them",
+                mend="Give one class per sample; explain one class after another for several classes of an image",
+            )
+        classes = 2 if binary else width
+        if (index < 0).any() or (classes is not None and (index >= classes).any()):
+            raise TargetError(
+                f"target={self.index!r} is not among the classes of the output {name!r}",
+                expected="class numbers from 0" if classes is None else f"class numbers from 0 to {classes - 1}",
+                mend="Class numbers are positions along the last axis of the output",
+            )
+        return [np.broadcast_to(index, (count,)).astype(np.int32)]
+
+    def settle(self, network, done, arguments):  # noqa: D102
+        (index,) = arguments
+        scores = self._scores(network, done)
+        top = tf.argmax(scores, axis=-1, output_type=tf.int32)
+        return [tf.where(index == _TOP, top, index)]
+
+    def score(self, network, done, arguments):  # noqa: D102
+        (index,) = self.settle(network, done, arguments)
+        return tf.gather(self._scores(network, done), index, axis=1, batch_dims=1)
+
+    def key(self):  # noqa: D102
+        return (type(self), self.output, self.probability)
+
+    def describe(self):  # noqa: D102
+        return "class" if self.output is None else f"class of {self.output}"
+
+    def _output(self, network):
+        outputs = network.trace.outputs
+        if self.output is None and len(outputs) > 1:
+            raise TargetError(
+                f"The model {network.name!r} has {len(outputs)} outputs: {', '.join(map(repr, outputs))}",
+                expected="the name of an output with a class of it",
+                mend=f"target=({next(iter(outputs))!r}, 0) for class 0 of it, or None in place of 0 for its top class",
+            )
+        name = next(iter(outputs)) if self.output is None else self.output
+        if name not in outputs:
+            raise TargetError(
+                f"The model {network.name!r} has no output {name!r}",
+                expected=f"one of {', '.join(map(repr, outputs))}",
+                mend="Outputs are called by their dict keys, or by the layers that make them",
+            )
+        shape = outputs[name].shape
+        width = 1 if len(shape) == 1 else shape[-1]
+        return name, width, width == 1 and outputs[name].head == "sigmoid"
+
+    def _scores(self, network, done):
+        """The scores of the classes, `(N, K)`."""
+        name, width, binary = self._output(network)
+        scores = tf.cast(done.outputs[name], tf.float32) if self.probability else done.scores[name]
+        scores = tf.reshape(scores, (tf.shape(scores)[0], -1, tf.shape(scores)[-1] if width is None else width))
+        if binary:
+            scores = tf.concat([1 - scores if self.probability else -scores, scores], axis=-1)
+        return tf.reduce_sum(scores, axis=1)
