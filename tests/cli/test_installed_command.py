@@ -68,7 +68,14 @@ def test_an_interrupt_keeps_what_was_written(colors, tmp_path):
     for number in range(400):
         Image.new("RGB", (24, 16), (number % 256, 0, 99)).save(folder / f"{number}.png")
     command = [*KERASVIZ, "explain", str(folder), "-m", str(colors), "-o", str(out), "--batch-size", "4"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    # Started from a background job, the process would inherit that interrupts are ignored.
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     until = time.monotonic() + 120
     while len(list(out.glob("*.png"))) < 10 and time.monotonic() < until:
         time.sleep(0.05)

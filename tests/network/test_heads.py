@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import kerasviz as kv
 from kerasviz.network import heads
 
 LOGITS = np.random.default_rng(0).normal(size=(5, 4)).astype("float32") * 3
@@ -125,3 +126,27 @@ def test_the_gradient_of_a_saturated_class_survives():
 
     np.testing.assert_array_equal(gradient(strip=False), [[0, 0, 0]])
     np.testing.assert_array_equal(gradient(strip=True), [[1, 0, 0]])
+
+
+SQUASH = {"softmax": tf.nn.softmax, "sigmoid": tf.sigmoid, None: tf.identity}
+
+
+def test_squashing_the_scores_of_any_model_gives_its_outputs(specimen):
+    """The scores of a network and of `to_logits`, live and under `predict`."""
+    network, model = kv.Network(specimen.model), kv.to_logits(specimen.model)
+    tensors = keras.tree.map_structure(tf.constant, specimen.inputs)
+    outputs = keras.tree.flatten(specimen.model(tensors, training=False))
+    scores = network.function(lambda flat: network.forward(flat).scores)(network.inputs.check(specimen.inputs))
+    cut = keras.tree.flatten(model(tensors, training=False))
+    predicted = keras.tree.flatten(model.predict(specimen.inputs, verbose=0))
+    half = any(layer.compute_dtype == "float16" for layer in specimen.model.layers)
+    close = {"rtol": 0, "atol": 2e-2 if half else 1e-5}
+    for name, output, logits, again in zip(network.trace.outputs, outputs, cut, predicted, strict=True):
+        head = network.trace.outputs[name].head
+        assert (np.abs(scores[name] - output).max() > 0.05) == (head is not None)
+        np.testing.assert_allclose(logits, scores[name], **close)
+        np.testing.assert_allclose(again, logits, rtol=1e-4, atol=1e-5)
+        shape = (-1, 4) if head == "softmax" else output.shape
+        np.testing.assert_allclose(
+            tf.reshape(SQUASH[head](tf.reshape(logits, shape)), output.shape), output, rtol=1e-4, atol=1e-5
+        )

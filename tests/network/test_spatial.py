@@ -1,5 +1,7 @@
 """The last spatial feature map, in networks of many kinds."""
 
+import fnmatch
+
 import keras
 import pytest
 import zoo
@@ -27,9 +29,6 @@ def conv(name="conv", **options):
     return L.Conv2D(4, 3, padding="same", name=name, **options)
 
 
-TAIL = (L.GlobalAveragePooling2D, L.Dense)
-
-
 def classified(*layers):
     return chain(*layers, L.GlobalAveragePooling2D(), L.Dense(3, activation="softmax"))
 
@@ -37,9 +36,9 @@ def classified(*layers):
 CHAINS = {
     "normalized": (classified(conv(), L.BatchNormalization(name="bn")), "bn"),
     "activated": (classified(conv(), L.BatchNormalization(), L.Activation("swish", name="act")), "act"),
-    "op": (classified(conv(), keras.ops.relu, L.Dropout(0.2)), "relu"),
+    "op": (classified(conv(), keras.ops.relu, L.Dropout(0.2)), "relu*"),
     "noise behind": (classified(conv(), L.SpatialDropout2D(0.1), L.GaussianNoise(0.1)), "conv"),
-    "pooled": (classified(conv(), L.AveragePooling2D(name="pool")), "pool"),
+    "pooled": (classified(conv(), L.AveragePooling2D(2, name="pool")), "pool"),
     "pooled to one position": (classified(conv(), L.AveragePooling2D((16, 12), name="pool")), "conv"),
     "one row left": (classified(conv(), L.MaxPooling2D((16, 1), name="pool")), "pool"),
     "squeezed": (classified(conv(), L.Conv2D(4, (16, 12), name="valid")), "conv"),
@@ -58,7 +57,7 @@ CHAINS = {
 @pytest.mark.parametrize("name", CHAINS)
 def test_in_a_chain_it_is_the_last_that_makes_a_map(name):
     build, expected = CHAINS[name]
-    assert last_map(build) == expected
+    assert fnmatch.fnmatch(last_map(build), expected)
 
 
 def test_a_residual_sum_comes_after_its_branches():

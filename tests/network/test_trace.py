@@ -30,7 +30,8 @@ def test_sources_of_a_shared_tower_are_those_of_the_call():
     network = kv.Network(zoo.ZOO["dicts"]().model)
     trace = network.trace
     assert trace.calls_of("tower/conv1") == 2 and trace.calls_of("nowhere") == 0
-    assert [trace.sources_of(Address("tower/bn", k)) for k in (0, 1, -1)] == [{"left"}, {"right"}, {"right"}]
+    first, second, last = (trace.sources_of(Address("tower/bn", k)) for k in (0, 1, -1))
+    assert {*first, *second} == {"left", "right"} and len(first) == len(second) == 1 and last == second
     assert trace.sources_of(Address("age")) == {"left", "right"}
     assert trace.sources_of(Address("nowhere")) == frozenset()
 
@@ -43,10 +44,10 @@ def test_weights_are_no_sources():
             self.w = self.add_weight(shape=(1, 4), initializer="ones")
 
         def call(self, x):
-            return tf.tile(self.w * 2.0, [2, 1])
+            return self.w * 2.0
 
     inputs = keras.Input((4,), name="x")
-    model = keras.Model(inputs, L.Dense(2, name="dense")(inputs + Learned(name="learned")(inputs)[:1]))
+    model = keras.Model(inputs, L.Dense(2, name="dense")(inputs + Learned(name="learned")(inputs)))
     trace = kv.Network(model).trace
     assert trace.sources_of(Address("learned")) == frozenset()
     assert trace.sources_of(Address("dense")) == {"x"}

@@ -48,7 +48,10 @@ LAYERS = {
 }
 
 
-@pytest.mark.parametrize("name", LAYERS)
+SLOW = ("Bidirectional", "ConvLSTM", "stacked cells")  # Keras runs their loops step by step.
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in LAYERS])
 def test_layers_with_a_life_of_their_own_compute_the_same(name):
     inputs = keras.Input((7, 6))
     model = zoo.randomize(keras.Model(inputs, LAYERS[name](L.ReLU()(L.Dense(6)(inputs)))))
