@@ -159,6 +159,7 @@ class IntegratedGradients(GradientMethod):
         return len(pieces(len(self._points), samples, self.batch_size))
 
     def _explain_batch(self, goal, arrays, arguments, companions, advance):
+        arrays, companions = ([tf.convert_to_tensor(array) for array in part] for part in (arrays, companions))
         score, settled = self._run(goal, self._scores, arrays, arguments)
         means = None
         for piece in pieces(len(self._points), len(arrays[0]), self.batch_size):

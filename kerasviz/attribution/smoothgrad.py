@@ -96,26 +96,29 @@ class SmoothGrad(Explainer):
         return len(pieces(self.samples, samples, self.batch_size))
 
     def _explain_batch(self, goal, arrays, arguments, companions, advance):
+        arrays = [tf.convert_to_tensor(array) for array in arrays]
         score, settled = self._run(goal, self._scores, arrays, arguments)
-        seen, means, spreads = 0, None, None
+        seen, kept = 0, None
         for piece in pieces(self.samples, len(arrays[0]), self.batch_size):
-            new_means, new_spreads = self._run(goal, self._noisy, arrays, settled, piece.astype(np.int32))
-            if means is None:
-                means, spreads = new_means, new_spreads
-            else:
-                # Chan et al. 1979: merging means and sums of squared deviations without cancellation.
-                share = len(piece) / (seen + len(piece))
-                steps = [new - old for new, old in zip(new_means, means, strict=True)]
-                means = [old + step * share for old, step in zip(means, steps, strict=True)]
-                spreads = [
-                    old + new + step**2 * (seen * share)
-                    for old, new, step in zip(spreads, new_spreads, steps, strict=True)
-                ]
+            new = self._run(goal, self._noisy, arrays, settled, piece.astype(np.int32))
+            kept = new if kept is None else self._merged(kept, new, seen, len(piece))
             seen += len(piece)
             advance()
+        means, spreads = kept
         if self.statistic == "variance":
             means = [spread / self.samples for spread in spreads]
         return Attributed(means, score, settled, {})
+
+    def _merged(self, kept, new, seen, count):
+        """Means and sums of squared deviations of `seen` and of `count` further draws, as those of all together."""
+        # Chan et al. 1979, without cancellation.
+        share = count / (seen + count)
+        steps = [more - old for old, more in zip(kept[0], new[0], strict=True)]
+        means = [old + step * share for old, step in zip(kept[0], steps, strict=True)]
+        if self.statistic != "variance":
+            return means, kept[1]
+        spreads = zip(kept[1], new[1], steps, strict=True)
+        return means, [old + more + step**2 * (seen * share) for old, more, step in spreads]
 
     def _noisy(self, goal, tensors, arguments, draws):
         """Mean of the maps of some draws of noise, and the sum of their squared deviations from it."""

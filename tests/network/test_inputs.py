@@ -117,8 +117,9 @@ def test_a_dict_is_read_by_key_whatever_its_class_and_order(networks):
     np.testing.assert_array_equal(inputs.check(with_lists)[0], left)
 
 
-def test_a_model_of_an_ordered_dict_gets_each_input_its_own():
-    parts = OrderedDict((name, keras.Input((3,), name=name)) for name in ("zeta", "alpha"))
+@pytest.mark.parametrize("kind", [dict, OrderedDict])
+def test_a_model_of_a_dict_in_any_order_gets_each_input_its_own(kind):
+    parts = kind((name, keras.Input((3,), name=name)) for name in ("zeta", "alpha"))
     model = keras.Model(parts, parts["zeta"] * 10 + parts["alpha"])
     network, ones = kv.Network(model), np.ones((2, 3), "float32")
     for given in ({"alpha": ones, "zeta": ones * 2}, OrderedDict(zeta=ones * 2, alpha=ones)):

@@ -49,6 +49,7 @@ def test_paths_names_ends_indices_and_objects_mean_the_same(nested):
     [
         ("base/conv3", r"No layer .*'base/conv3'.*Did you mean 'base/conv2' or 'base/conv1'"),
         ("relo", r"Did you mean 'base/relu'"),
+        ("onv2", r"No layer .*'onv2'"),
         (17, r"layer=17 is outside.*from -3 to 2"),
         (2.5, r"layer=2.5 is a float.*a path or name"),
         (True, r"layer=True is a bool"),

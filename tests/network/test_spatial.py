@@ -83,6 +83,8 @@ def test_gates_beside_the_map_are_no_maps():
 def test_dense_outputs_look_before_their_last_layer_with_a_kernel():
     assert last_map(chain(conv("body", activation="relu"), conv("head"))) == "body"
     assert last_map(chain(conv("body"), L.UpSampling2D(name="up"), conv("head"), L.Softmax())) == "up"
+    # The slopes of a PReLU are no kernel: it belongs to the head.
+    assert last_map(chain(conv("body"), conv("head"), L.PReLU())) == "body"
     with pytest.raises(LayerError, match="no layer with a spatial feature map"):
         last_map(chain(conv("only"), L.Softmax()))
 
@@ -117,6 +119,14 @@ def test_a_table_beside_the_image_does_not_hide_its_map():
         return keras.Model([image, table][::order], L.Dense(3)(x))
 
     assert [str(kv.Network(build(order)).address()) for order in (1, -1)] == ["conv", "conv"]
+
+
+def test_rows_of_a_table_are_no_tokens():
+    """Beside a float vector, an input of rank two, what has rank three is no map over it."""
+    image, table = keras.Input((12, 10, 3)), keras.Input((6,))
+    x = L.Dense(4, name="on_positions")(L.Reshape((120, 4))(conv()(image)))
+    x = L.Concatenate()([L.GlobalAveragePooling1D()(x), table])
+    assert str(kv.Network(keras.Model([image, table], L.Dense(3)(x))).address()) == "conv"
 
 
 @pytest.mark.parametrize(
