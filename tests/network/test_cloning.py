@@ -302,16 +302,22 @@ def test_compiled_training_and_prediction_stay_as_they_were_traced():
     assert np.isfinite(fit())
 
 
+class Penalized(L.Layer):
+    def call(self, x):
+        self.add_loss(keras.ops.mean(x))
+        return x
+
+
 def test_losses_of_a_clone_are_its_own():
     inputs = keras.Input((4,))
     x = L.Dense(3, activation="relu", activity_regularizer="l2", kernel_regularizer="l1", name="dense")(inputs)
-    model = keras.Model(inputs, x)
+    model = keras.Model(inputs, Penalized()(x))
     model(np.ones((2, 4), "float32"))
     before, losses = everything(model), [float(loss) for loss in model.losses]
     clone = kv.clone_with_rule(model, "guided").model
     clone(np.full((2, 4), 3.0, "float32"))
     assert everything(model) == before
-    assert [float(loss) for loss in model.losses] == losses and len(losses) == 2
+    assert [float(loss) for loss in model.losses] == losses and len(losses) == 3
 
 
 def test_a_clone_follows_the_weights_in_both_rules_and_modes():
@@ -413,3 +419,15 @@ def test_a_clone_takes_its_inputs_by_name_as_the_model_does():
     np.testing.assert_array_equal(clone.predict(by_name, verbose=0), specimen.model.predict(specimen.inputs, verbose=0))
     layers = [layer["config"]["name"] for layer in json.loads(clone.to_json())["config"]["layers"]]
     assert layers == [layer.name for layer in specimen.model.layers]
+
+
+def test_only_the_activation_that_was_named_is_swapped():
+    """ "relu" is no leaky, capped or shifted one."""
+    inputs = keras.Input((6,))
+    model = keras.Model(inputs, inputs)
+    for options in ({}, {"negative_slope": 0.2}, {"threshold": 0.1}, {"max_value": 6}, {"max_value": 2}):
+        x = L.ReLU(**options)(model.output)
+        model = keras.Model(inputs, relu(x, **options) if options else keras.ops.relu(x))
+    assert len(kv.swap_activations(model, {"relu": "tanh"}).replaced) == 2
+    assert len(kv.swap_activations(model, {"relu6": "tanh"}).replaced) == 2
+    assert len(kv.swap_activations(model, {L.ReLU: "tanh"}).replaced) == 5

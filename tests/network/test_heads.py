@@ -150,3 +150,14 @@ def test_squashing_the_scores_of_any_model_gives_its_outputs(specimen):
         np.testing.assert_allclose(
             tf.reshape(SQUASH[head](tf.reshape(logits, shape)), output.shape), output, rtol=1e-4, atol=1e-5
         )
+
+
+@pytest.mark.parametrize("behind", [[], [keras.layers.Reshape((3, 1))], [keras.layers.Dropout(0.5)]])
+def test_a_graph_without_its_softmax_is_a_graph(behind):
+    """Keras can build on it: nothing is traced and cut."""
+    layers = [keras.layers.Dense(3, activation="softmax"), *behind]
+    model = keras.Sequential([keras.Input((4,)), *layers])
+    clone = kv.to_logits(model)
+    on_top = keras.Model(clone.inputs[0], keras.layers.Flatten()(clone.outputs[0]))
+    x = LOGITS
+    np.testing.assert_allclose(on_top(x), x @ layers[0].kernel + layers[0].bias, rtol=1e-5, atol=1e-6)

@@ -259,3 +259,45 @@ def test_layers_may_be_asked_for_twice_and_in_any_order():
     again = network.activations(specimen.inputs, "conv1", batch_size=1)
     np.testing.assert_allclose(again["conv1"], found["conv1"], rtol=1e-6, atol=1e-6)
     assert again["conv1"].shape == (3, 12, 10, 5)
+
+
+def test_gradients_stay_with_their_inputs_where_some_have_none():
+    tokens, image, table = keras.Input((5,), dtype="int32"), keras.Input((4, 4, 1)), keras.Input((3,))
+    parts = [L.Flatten()(L.Embedding(7, 2)(tokens)), L.Flatten()(image), table]
+    model = zoo.randomize(keras.Model([tokens, image, table], L.Dense(1)(L.Concatenate()(parts))))
+    inputs = [np.ones((2, 5)), zoo.images(4, 4, 1, count=2), zoo.images(3, count=2)]
+    network, seen = kv.Network(model), []
+
+    def body(tensors):
+        found = network.differentiate(tensors, first_output, inputs=True)[2]
+        seen.extend(gradient is None for gradient in found)
+        return found[1:]
+
+    at_image, at_table = network.function(body)(network.inputs.check(inputs))
+    assert seen == [True, False, False]
+    kernel = model.layers[-1].kernel.numpy()[:, 0]
+    np.testing.assert_allclose(np.reshape(at_image, (2, 16)), np.tile(kernel[10:26], (2, 1)), rtol=1e-6)
+    np.testing.assert_allclose(at_table, np.tile(kernel[26:], (2, 1)), rtol=1e-6)
+
+
+def test_layers_of_one_name_have_numbers():
+    class Twice(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.one, self.other = L.Dense(3, name="same"), L.Dense(3, name="same")
+
+        def build(self, shape):
+            self.one.build(shape)
+            self.other.build((None, 3))
+            self.built = True
+
+        def call(self, x):
+            return self.other(self.one(x))
+
+    model, x = Twice(), zoo.images(4)
+    model.build((None, 4))
+    network = kv.Network(model, sample=x)
+    assert network.layers == ["same", "same:2"]
+    maps = network.activations(x, ["same", "same:2"])
+    np.testing.assert_allclose(maps["same"], model.one(x), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(maps["same:2"], model(x), rtol=1e-5, atol=1e-6)
