@@ -73,7 +73,8 @@ class Inputs:
 
     def pack(self, tensors: list):
         """A flat list of tensors, nested as the model takes them."""
-        return keras.tree.pack_sequence_as(self.structure, tensors)
+        by_spec = {id(spec): tensor for spec, tensor in zip(self.specs, tensors, strict=True)}
+        return keras.tree.map_structure(lambda spec: by_spec[id(spec)], self.structure)
 
     def check(self, inputs) -> list[np.ndarray]:
         """A user's inputs as a flat list of arrays of the model's dtypes, checked.
