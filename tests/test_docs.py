@@ -44,7 +44,8 @@ def commands(text):
 
 
 @pytest.mark.parametrize("name", modules_with_examples())
-def test_examples_in_docstrings_give_what_they_show(name):
+def test_examples_in_docstrings_give_what_they_show(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     # As pytest and doctest do it: each example sees its module's names, and none of another example's.
     module = importlib.import_module(name)
     said = []

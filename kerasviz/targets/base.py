@@ -44,6 +44,9 @@ class Target(ABC):
         """A few words for titles and manifests."""
         return type(self).__name__.lower()
 
+    def __repr__(self):
+        return f"{type(self).__name__}<{self.describe()}>"
+
 
 def as_array(given, what: str) -> np.ndarray:
     """What a user gave as numbers.
