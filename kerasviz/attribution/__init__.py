@@ -1,23 +1,44 @@
 """Why a network decided as it did: methods that attribute a score to pixels and positions."""
 
 from kerasviz.attribution.base import CompiledExplainer, Explainer, methods, register
-from kerasviz.attribution.cam import GradCAM, GuidedGradCAM
+from kerasviz.attribution.cam import (
+    CAM,
+    EigenCAM,
+    GradCAM,
+    GradCAMPlusPlus,
+    HiResCAM,
+    LayerCAM,
+    XGradCAM,
+)
 from kerasviz.attribution.gradients import DeconvNet, GuidedBackprop, InputXGradient, Saliency
+from kerasviz.attribution.guided_grad_cam import GuidedGradCAM
 from kerasviz.attribution.integrated_gradients import IntegratedGradients
+from kerasviz.attribution.maps import ActivationMap, GradientMap
 from kerasviz.attribution.one_call import explain, explainer
 from kerasviz.attribution.smoothgrad import SmoothGrad
+from kerasviz.attribution.trial_cam import AblationCAM, ScoreCAM
 
 __all__ = [
+    "CAM",
+    "AblationCAM",
+    "ActivationMap",
     "CompiledExplainer",
     "DeconvNet",
+    "EigenCAM",
     "Explainer",
     "GradCAM",
+    "GradCAMPlusPlus",
+    "GradientMap",
     "GuidedBackprop",
     "GuidedGradCAM",
+    "HiResCAM",
     "InputXGradient",
     "IntegratedGradients",
+    "LayerCAM",
     "Saliency",
+    "ScoreCAM",
     "SmoothGrad",
+    "XGradCAM",
     "explain",
     "explainer",
     "methods",

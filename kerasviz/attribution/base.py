@@ -152,13 +152,18 @@ class Explainer(ABC):
         settled = goal.settle(self.network, done, arguments)
         return goal.score(self.network, done, settled), settled
 
-    def _run(self, goal, body, arrays, arguments, *more):
-        """`body(goal, arrays, arguments, *more)`, compiled once for each kind of target and free in the batch size."""
+    def _run(self, goal, body, arrays, arguments, *more, **fixed):
+        """`body(goal, arrays, arguments, *more, **fixed)`, compiled once for each kind of target.
+
+        It is free in the batch size. `fixed` is what is no tensor; each value of it compiles anew.
+        """
         rows = tf.nest.map_structure(lambda a: tf.TensorSpec((None, *a.shape[1:]), a.dtype), [arguments, *more])
-        key = (body.__name__, goal.key(), tuple(tf.nest.flatten(rows)))
+        key = (body.__name__, goal.key(), tuple(tf.nest.flatten(rows)), tuple(fixed.items()))
         with self._lock:
             if key not in self._functions:
-                self._functions[key] = self.network.function(lambda tensors, *rest: body(goal, tensors, *rest), rows)
+                self._functions[key] = self.network.function(
+                    lambda tensors, *rest: body(goal, tensors, *rest, **fixed), rows
+                )
             self._functions.move_to_end(key)
             while len(self._functions) > _KEPT_FUNCTIONS:
                 self._functions.popitem(last=False)

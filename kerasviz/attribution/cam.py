@@ -1,35 +1,103 @@
-"""Class activation maps from gradients: Grad-CAM and guided Grad-CAM."""
+"""Class activation maps whose weights are gradients, or known without: CAM, Grad-CAM and its family."""
 
 import tensorflow as tf
 
-from kerasviz.attribution.base import Attributed, CompiledExplainer, register
-from kerasviz.attribution.gradients import GuidedBackprop
-from kerasviz.attribution.interpolation import upsample
-from kerasviz.errors import LayerError
+from kerasviz.attribution.base import register
+from kerasviz.attribution.maps import GradientMap, space_of
+from kerasviz.errors import ModelError, TargetError
+from kerasviz.network.gap_head import gap_head
+from kerasviz.targets import ClassScore
 
 
 @register
-class GradCAM(CompiledExplainer):
-    """Grad-CAM: the channels of a feature map, weighted by how much each raises the score, rectified.
+class CAM(GradientMap):
+    """Class activation mapping: the channels of the last feature map, weighted as the class weighs them.
 
-    Selvaraju et al. 2017, "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization",
-    section 3: `ReLU(Σₖ αₖ Aₖ)` with `αₖ` the mean over positions of `∂score/∂Aₖ`, rectified before it is
-    upsampled. The backward pass ends at the feature map, which makes this the cheapest of the methods.
+    Zhou et al. 2016, "Learning Deep Features for Discriminative Localization", section 2: `Σₖ wₖᶜ Aₖ` with `wₖᶜ`
+    the weight between channel k and class c in a network that ends in global average pooling and one linear
+    layer. The mean of the map plus the bias is the score. For a target that is not a class but a function of the
+    scores, `w` is how the target changes with the pooled channels.
 
     Args:
-        model: any built Keras model, nested as it may be, or the path of a saved one.
-        layer: the feature map: a path such as "base/block5_conv3", a unique name, an index, or a layer; None for
-            the last layer with a spatial feature map.
-        resize: interpolate to the input's size; otherwise the map keeps the feature map's own.
-        batch_size: as for `Explainer`.
+        model: a network with such a head: `kerasviz.to_gap` attaches one to any other.
+        output: the name of the output, needed if the model has several.
+        counterfactual: as for `ActivationMap`.
+        rectify: keep only what speaks for the class. The paper's map is signed.
+        resize: as for `ActivationMap`.
+        batch_size: as for `ActivationMap`.
         sample: as for `Explainer`.
 
     Returns:
-        On calling, an `Explanation` of the kind "heatmap": `(N, H, W)`, not negative, not normalized. For 1-D and
-        3-D inputs `(N, T)` and `(N, D, H, W)`. With several inputs the map is over the one that the layer sees.
+        On calling, an `Explanation` of the kind "heatmap", `(N, H, W)`, signed unless rectified.
 
     Raises:
-        LayerError: the layer is unknown or has no spatial feature map.
+        ModelError: the network ends otherwise.
+        TargetError: there are several outputs and none is named.
+
+    Example:
+        >>> import kerasviz as kv
+        >>> model = kv.data.shapes.shapes_model()
+        >>> images = kv.data.shapes.scenes(2, seed=1).images
+        >>> kv.CAM(model)(images).shape
+        (2, 64, 64)
+    """
+
+    name = "cam"
+    title = "CAM"
+
+    def __init__(
+        self,
+        model,
+        *,
+        output: str | None = None,
+        counterfactual: bool = False,
+        rectify: bool = False,
+        resize: bool = True,
+        batch_size: int = 32,
+        sample=None,
+    ):
+        self.output = output
+        super().__init__(
+            model,
+            counterfactual=counterfactual,
+            rectify=rectify,
+            resize=resize,
+            batch_size=batch_size,
+            sample=sample,
+        )
+
+    def attribute(self, goal, tensors, arguments):  # noqa: D102
+        if isinstance(goal, ClassScore) and goal.output != self.output and len(self.network.trace.outputs) > 1:
+            raise TargetError(
+                f"The target is a class of the output {goal.output!r}",
+                expected=f"a class of the output {self.output!r}, which this CAM was made for",
+                mend=f"Make another: CAM(model, output={goal.output!r})",
+            )
+        return super().attribute(goal, tensors, arguments)
+
+    def weigh(self, activation, gradient):  # noqa: D102
+        # Behind average pooling the gradient is w/Z at each of the Z positions.
+        return tf.reduce_sum(gradient, axis=space_of(activation), keepdims=True)
+
+    def _found(self, layer):
+        head = gap_head(self.network, self.output)
+        if head is None:
+            raise ModelError(
+                f"The network {self.network.name!r} does not end in global average pooling and one linear layer",
+                expected="such a head, for which alone CAM is defined",
+                mend="Attach one with kerasviz.to_gap and train it with kerasviz.retrain_gap; or use GradCAM, which "
+                "needs none",
+            )
+        return (head.features,)
+
+
+@register
+class GradCAM(GradientMap):
+    """Grad-CAM: the channels of a feature map, weighted by how much each raises the score, rectified.
+
+    Selvaraju et al. 2017, "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization",
+    section 3: `ReLU(Σₖ αₖ Aₖ)` with `αₖ` the mean over positions of `∂score/∂Aₖ`. The backward pass ends at the
+    feature map, which makes this the cheapest of the methods. Arguments, result and errors as for `ActivationMap`.
 
     Example:
         >>> import kerasviz as kv
@@ -38,115 +106,122 @@ class GradCAM(CompiledExplainer):
 
     name = "grad_cam"
     title = "Grad-CAM"
-    needs_layer = True
-    kind = "heatmap"
-    signed = False
 
-    def __init__(self, model, layer=None, *, resize: bool = True, batch_size: int = 32, sample=None):
-        super().__init__(model, batch_size=batch_size, sample=sample)
-        self._address = self.network.address(layer)
-        self.layer = str(self._address)
-        self.resize = resize
-        self._input = self._seen_input()
+    def weigh(self, activation, gradient):  # noqa: D102
+        return tf.reduce_mean(gradient, axis=space_of(activation), keepdims=True)
 
-    @property
-    def settings(self):  # noqa: D102
-        return {"resize": self.resize}
 
-    @property
-    def explained_inputs(self):  # noqa: D102
-        return [self.network.inputs.specs[self._input].name]
+@register
+class GradCAMPlusPlus(GradientMap):
+    """Grad-CAM++: Grad-CAM with positions weighted too, so that several objects of a class are all seen.
 
-    def attribute(self, goal, tensors, arguments):  # noqa: D102
-        settled = arguments
+    Chattopadhay et al. 2018, "Grad-CAM++: Improved Visual Explanations for Deep Convolutional Networks", section
+    3.2: `wₖ = Σ αₖ ReLU(g)` over positions, with `αₖ = g² / (2 g² + g³ ΣAₖ)` for a score `exp(S)`. The factor
+    `exp(S)` scales the whole map and is left out, since it overflows for logits over 88. `α` is not normalized to
+    the sum of one, which the authors' program does and their paper does not. Arguments, result and errors as for
+    `ActivationMap`.
 
-        def score(done):
-            nonlocal settled
-            settled = goal.settle(self.network, done, arguments)
-            return goal.score(self.network, done, settled)
+    Example:
+        >>> import kerasviz as kv
+        >>> kv.GradCAMPlusPlus(model)(images).plot(images)  # doctest: +SKIP
+    """
 
-        done, scores, _, gradients = self.network.differentiate(
-            tensors, score, at=(self._address,), taps=goal.addresses(self.network)
-        )
-        activation, gradient = done.activations[self._address], gradients[self._address]
-        space = list(range(1, activation.shape.rank - 1))
-        weights = tf.reduce_mean(gradient, axis=space, keepdims=True)
-        maps = tf.nn.relu(tf.reduce_sum(weights * activation, axis=-1))
-        if self.resize:
-            maps = upsample(maps, tf.shape(tensors[self._input])[1 : 1 + len(space)])
-        return Attributed([maps], scores, settled, {})
+    name = "grad_cam_plus_plus"
+    title = "Grad-CAM++"
 
-    def _seen_input(self):
-        """The number of the input that the map lies over: the first, of those that the layer sees, with its axes."""
-        shape = self.network.trace.shape_of(self._address.path)
-        if shape is None or len(shape) < 3:
-            raise LayerError(
-                f"The layer {self.layer!r} has the output {shape}",
-                expected="a spatial feature map: batch, one or more axes of space, channels",
-                mend="Take a layer before the flattening or pooling; layer=None finds the last one",
-            )
-        sources = self.network.trace.sources_of(self._address)
-        for number, spec in enumerate(self.network.inputs.specs):
-            axes = len(spec.shape) - 1 if not spec.floating and len(spec.shape) == 2 else len(spec.shape) - 2
-            if spec.name in sources and axes == len(shape) - 2:
-                return number
-        raise LayerError(
-            f"The layer {self.layer!r} has {len(shape) - 2} axes of space, {shape}",
-            expected="as many as an input that it depends on has",
-            mend="Tokens are not laid out like the image: take a layer that keeps the image's axes",
+    def weigh(self, activation, gradient):  # noqa: D102
+        space = space_of(activation)
+        # g² cancels, but for positions without a gradient, which ReLU(g) drops.
+        total = tf.reduce_sum(activation, axis=space, keepdims=True)
+        alpha = tf.math.divide_no_nan(1.0, 2.0 + gradient * total)
+        return tf.reduce_sum(alpha * tf.nn.relu(gradient), axis=space, keepdims=True)
+
+
+@register
+class LayerCAM(GradientMap):
+    """LayerCAM: each position of a feature map weighted by its own positive gradient; sharp at early layers too.
+
+    Jiang et al. 2021, "LayerCAM: Exploring Hierarchical Class Activation Maps for Localization", section III-B:
+    `ReLU(Σₖ ReLU(g) Aₖ)`. Arguments, result and errors as for `ActivationMap`.
+
+    Example:
+        >>> import kerasviz as kv
+        >>> kv.LayerCAM(model, layer=["block3_pool", "block5_pool"])(images)  # doctest: +SKIP
+    """
+
+    name = "layer_cam"
+    title = "LayerCAM"
+
+    def weigh(self, activation, gradient):  # noqa: D102
+        return tf.nn.relu(gradient)
+
+
+@register
+class HiResCAM(GradientMap):
+    """HiResCAM: each position of a feature map weighted by its own gradient.
+
+    Draelos and Carin 2020, "Use HiResCAM instead of Grad-CAM for faithful explanations of convolutional neural
+    networks", section 3: `Σₖ g Aₖ`. Behind the feature map one linear layer alone: the map, neither rectified nor
+    resized, sums to the score less the bias. Arguments, result and errors as for `ActivationMap`.
+
+    Example:
+        >>> import kerasviz as kv
+        >>> kv.HiResCAM(model, rectify=False, resize=False)(images)  # doctest: +SKIP
+    """
+
+    name = "hires_cam"
+    title = "HiResCAM"
+
+    def weigh(self, activation, gradient):  # noqa: D102
+        return gradient
+
+
+@register
+class XGradCAM(GradientMap):
+    """XGrad-CAM: Grad-CAM with each position's gradient weighted by its share of the channel's activation.
+
+    Fu et al. 2020, "Axiom-based Grad-CAM: Towards Accurate Visualization and Explanation of CNNs", section 3.2:
+    `wₖ = Σ g Aₖ / Σ Aₖ` over positions. Arguments, result and errors as for `ActivationMap`.
+
+    Example:
+        >>> import kerasviz as kv
+        >>> kv.XGradCAM(model)(images).plot(images)  # doctest: +SKIP
+    """
+
+    name = "xgrad_cam"
+    title = "XGrad-CAM"
+
+    def weigh(self, activation, gradient):  # noqa: D102
+        space = space_of(activation)
+        return tf.math.divide_no_nan(
+            tf.reduce_sum(gradient * activation, axis=space, keepdims=True),
+            tf.reduce_sum(activation, axis=space, keepdims=True),
         )
 
 
 @register
-class GuidedGradCAM(CompiledExplainer):
-    """Guided Grad-CAM: guided backpropagation, masked by the Grad-CAM heatmap.
+class EigenCAM(GradientMap):
+    """Eigen-CAM: a feature map's first principal component, whatever the class.
 
-    Selvaraju et al. 2017, section 3.1: the pointwise product of the two, the heatmap upsampled to the input and
-    not normalized.
+    Muhammad and Yeasin 2020, "Eigen-CAM: Class Activation Map using Principal Components", section III: the
+    projection of the activations, positions by channels and not centred, on their first right singular vector.
+    It needs no gradient and shows what stands out, not why a class was chosen. The vector's sign is free; here
+    the map's sum is positive. Arguments, result and errors as for `ActivationMap`; a counterfactual is refused.
 
-    Args:
-        model: as for `GradCAM`.
-        layer: as for `GradCAM`.
-        smooth: as for `GuidedBackprop`.
-        batch_size: as for `Explainer`.
-        sample: as for `Explainer`.
-
-    Raises:
-        LayerError: as for `GradCAM`.
-        RuleError: the model has no rectifier.
+    Example:
+        >>> import kerasviz as kv
+        >>> kv.EigenCAM(model)(images).plot(images)  # doctest: +SKIP
     """
 
-    name = "guided_grad_cam"
-    title = "Guided Grad-CAM"
-    needs_layer = True
-    passes = 2
+    name = "eigen_cam"
+    title = "Eigen-CAM"
+    knows_target = False
 
-    def __init__(self, model, layer=None, *, smooth: bool = False, batch_size: int = 32, sample=None):
-        self._guided = GuidedBackprop(model, smooth=smooth, batch_size=batch_size, sample=sample)
-        self._cam = GradCAM(model, layer, batch_size=batch_size, sample=sample)
-        super().__init__(model, batch_size=batch_size, sample=sample)
-        self.layer, self.smooth = self._cam.layer, smooth
-
-    @property
-    def settings(self):  # noqa: D102
-        return {"smooth": self.smooth}
-
-    @property
-    def explained_inputs(self):  # noqa: D102
-        return self._cam.explained_inputs
-
-    def attribute(self, goal, tensors, arguments):  # noqa: D102
-        cam = self._cam.attribute(goal, tensors, arguments)
-        _, _, gradients = self._guided.gradient(goal, tensors, cam.arguments)
-        gradient = gradients[self._cam._input]
-        if gradient is None:
-            raise LayerError(
-                f"The layer {self.layer!r} lies over an integer input, which has no gradient",
-                expected="a layer over a float input",
-                mend="Use GradCAM alone",
-            )
-        heat = tf.cast(cam.values[0], gradient.dtype)
-        return Attributed([gradient * heat[..., None]], cam.score, cam.arguments, {})
-
-    def _open(self, model, sample):
-        return self._cam.network
+    def weigh(self, activation, gradient):  # noqa: D102
+        shape = tf.shape(activation)
+        positions = tf.reshape(activation, [shape[0], -1, shape[-1]])
+        _, _, vectors = tf.linalg.svd(positions, full_matrices=False)
+        first = vectors[:, :, 0]
+        total = tf.reduce_sum(positions * first[:, None], axis=[1, 2])
+        first *= tf.where(total < 0, -1.0, 1.0)[:, None]
+        return tf.reshape(first, tf.concat([shape[:1], tf.ones_like(shape[1:-1]), shape[-1:]], 0))

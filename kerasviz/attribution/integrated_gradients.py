@@ -6,9 +6,10 @@ import numpy as np
 import tensorflow as tf
 
 from kerasviz.attribution.base import Attributed, checked_choice, checked_count, register
+from kerasviz.attribution.baselines import baseline_like
 from kerasviz.attribution.gradients import GradientMethod
 from kerasviz.attribution.repetition import pieces, tiled
-from kerasviz.errors import InputError, SettingError
+from kerasviz.errors import SettingError
 
 #: Points in [0, 1] and their weights, by rule.
 QUADRATURES = ("gauss_legendre", "trapezoid", "left", "right", "middle")
@@ -139,21 +140,7 @@ class IntegratedGradients(GradientMethod):
 
     def _baseline(self, array, spec):
         given = self.baseline.get(spec.name, 0.0) if isinstance(self.baseline, dict) else self.baseline
-        try:
-            values = np.asarray(given(array) if callable(given) else given).astype(array.dtype)
-        except (TypeError, ValueError) as error:
-            raise InputError(
-                f"The baseline of the input {spec.name!r} is no array of numbers: {error}",
-                expected="a number, an array, a dict of these, or a callable that returns one",
-                mend="Make the baseline of an image as the image itself is made",
-            ) from error
-        if values.shape not in ((), array.shape[1:], array.shape) or not np.isfinite(values).all():
-            raise InputError(
-                f"The baseline of the input {spec.name!r} has the shape {values.shape}, or values that are not finite",
-                expected=f"a number, or the shape {array.shape[1:]} or {array.shape}",
-                mend="Make the baseline of an image as the image itself is made",
-            )
-        return np.broadcast_to(values, array.shape)
+        return baseline_like(array, given, spec.name)
 
     def _calls(self, samples):
         return len(pieces(len(self._points), samples, self.batch_size))

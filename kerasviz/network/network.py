@@ -118,16 +118,22 @@ class Network:
                 stacklevel=2,
             )
 
-    def forward(self, tensors: list, taps=(), tape: tf.GradientTape | None = None) -> Pass:
+    def forward(self, tensors: list, taps=(), tape: tf.GradientTape | None = None, stand_ins=None) -> Pass:
         """One forward pass at inference, inside a `tf.function`.
 
         Args:
             tensors: the inputs, flat, as `inputs.check` returns them.
             taps: addresses of layers whose activations are wanted.
             tape: watches these activations, if given.
+            stand_ins: a dict from addresses to tensors that take the place of the activations there. What lies
+                below and feeds nothing else is then not computed.
         """
-        ids = {address: self._twin_ids[self._directory.id_of(address.path)] for address in taps}
-        outputs, activations = call_with_taps(self._twin, self.inputs.pack(tensors), ids, tape)
+        ids = {address: self._twin_id(address) for address in taps}
+        instead = {
+            (self._twin_id(address), range(self.trace.calls_of(address.path))[address.call]): tensor
+            for address, tensor in (stand_ins or {}).items()
+        }
+        outputs, activations = call_with_taps(self._twin, self.inputs.pack(tensors), ids, tape, instead)
         named = named_outputs(self._twin, outputs)
         scores = {name: tf.cast(heads.strip(output)[0], tf.float32) for name, output in named.items()}
         return Pass(named, scores, activations)
@@ -195,6 +201,9 @@ class Network:
             str(address): np.concatenate([part[i].numpy() for part in parts])
             for i, address in enumerate(dict.fromkeys(addresses))
         }
+
+    def _twin_id(self, address):
+        return self._twin_ids[self._directory.id_of(address.path)]
 
     def _single(self, activations):
         for address, activation in activations.items():

@@ -8,7 +8,7 @@ from kerasviz.network.layers import Address
 from kerasviz.network.twins import Recorder
 
 
-def call_with_taps(twin, inputs, taps: dict[Address, int], tape: tf.GradientTape | None = None):
+def call_with_taps(twin, inputs, taps: dict[Address, int], tape: tf.GradientTape | None = None, stand_ins=()):
     """Call a twin in inference mode and keep the outputs of some of its layers.
 
     Runs inside a `tf.function`. The tapped tensors are watched by `tape` at the moment they appear, so that a
@@ -20,6 +20,7 @@ def call_with_taps(twin, inputs, taps: dict[Address, int], tape: tf.GradientTape
         inputs: what it is called on.
         taps: where to listen, and the `id()` of the twin of the layer at each address.
         tape: watches the activations, if given.
+        stand_ins: a dict from `(id() of a twin, number of its call)` to a tensor that takes its output's place.
 
     Returns:
         The outputs, and a dict from address to activation (a tensor, or a structure where the layer returns one).
@@ -27,12 +28,16 @@ def call_with_taps(twin, inputs, taps: dict[Address, int], tape: tf.GradientTape
     Raises:
         LayerError: a layer was not called, not so often, or runs inside a loop.
     """
-    wanted = set(taps.values())
+    stand_ins = dict(stand_ins)
+    wanted = {*taps.values(), *(twin_id for twin_id, _ in stand_ins)}
     calls: dict[int, list] = {}
 
     def seen(twin_id, output):
         if twin_id not in wanted:
             return output
+        stand_in = stand_ins.get((twin_id, len(calls.get(twin_id, []))))
+        if stand_in is not None:
+            output = tf.ensure_shape(tf.cast(stand_in, output.dtype), output.shape)
         output = keras.tree.map_structure(lambda part: None if part is None else tf.identity(part), output)
         if tape is not None:
             for tensor in _tensors(output):

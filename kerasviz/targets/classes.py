@@ -17,6 +17,8 @@ class ClassScore(Target):
         output: the name of the output, needed if the model has several.
         probability: take the output as it is, after softmax or sigmoid. Its gradient vanishes where the network
             is sure, and grows when other classes shrink; the score is nearly always the better question.
+        mask: for an output that is a map (segmentation), over which positions the score is summed: `(H, W)`, or
+            `(N, H, W)` for one per sample, of the output's size; booleans or weights. None for all positions.
 
     Example:
         >>> import kerasviz as kv
@@ -24,13 +26,17 @@ class ClassScore(Target):
         'class'
     """
 
-    def __init__(self, index=None, *, output: str | None = None, probability: bool = False):
-        self.index, self.output, self.probability = index, output, probability
+    def __init__(self, index=None, *, output: str | None = None, probability: bool = False, mask=None):
+        self.index, self.output, self.probability, self.mask = index, output, probability, mask
 
     def arguments(self, network, count):  # noqa: D102
         name, width, binary = self._output(network)
+        masks = [] if self.mask is None else [self._masks(network.trace.outputs[name].shape, count)]
+        return [self._index(name, width, binary, count), *masks]
+
+    def _index(self, name, width, binary, count):
         if self.index is None:
-            return [np.full(count, _TOP, np.int32)]
+            return np.full(count, _TOP, np.int32)
         index = as_array(self.index, "target")
         if index.dtype.kind not in "ui":
             raise TargetError(
@@ -51,17 +57,32 @@ class ClassScore(Target):
                 expected="class numbers from 0" if classes is None else f"class numbers from 0 to {classes - 1}",
                 mend="Class numbers are positions along the last axis of the output",
             )
-        return [np.broadcast_to(index, (count,)).astype(np.int32)]
+        return np.broadcast_to(index, (count,)).astype(np.int32)
+
+    def _masks(self, shape, count):
+        mask = as_array(self.mask, "mask")
+        space = shape[1:-1]
+        whole = mask.shape if mask.ndim == len(space) + 1 else (count, *mask.shape)
+        fits = len(whole) == len(space) + 1 and all(
+            size in (None, given) for size, given in zip((count, *space), whole, strict=True)
+        )
+        if not space or not fits or mask.dtype.kind not in "buif" or not np.isfinite(mask).all():
+            raise TargetError(
+                f"mask has the shape {mask.shape} and the type {mask.dtype} for an output of the shape {shape}",
+                expected=f"{space} or {(count, *space)}, booleans or finite weights" if space else "no mask",
+                mend="Resize the mask to the output's size" if space else "Only outputs that are maps take masks",
+            )
+        return np.broadcast_to(mask, whole).astype(np.float32)
 
     def settle(self, network, done, arguments):  # noqa: D102
-        (index,) = arguments
-        scores = self._scores(network, done)
+        index, *masks = arguments
+        scores = self._scores(network, done, masks)
         top = tf.argmax(scores, axis=-1, output_type=tf.int32)
-        return [tf.where(index == _TOP, top, index)]
+        return [tf.where(index == _TOP, top, index), *masks]
 
     def score(self, network, done, arguments):  # noqa: D102
-        (index,) = self.settle(network, done, arguments)
-        return tf.gather(self._scores(network, done), index, axis=1, batch_dims=1)
+        index, *masks = self.settle(network, done, arguments)
+        return tf.gather(self._scores(network, done, masks), index, axis=1, batch_dims=1)
 
     def key(self):  # noqa: D102
         return (type(self), self.output, self.probability)
@@ -88,11 +109,13 @@ class ClassScore(Target):
         width = 1 if len(shape) == 1 else shape[-1]
         return name, width, width == 1 and outputs[name].head == "sigmoid"
 
-    def _scores(self, network, done):
+    def _scores(self, network, done, masks):
         """The scores of the classes, `(N, K)`."""
         name, width, binary = self._output(network)
         scores = tf.cast(done.outputs[name], tf.float32) if self.probability else done.scores[name]
         scores = tf.reshape(scores, (tf.shape(scores)[0], -1, tf.shape(scores)[-1] if width is None else width))
         if binary:
             scores = tf.concat([1 - scores if self.probability else -scores, scores], axis=-1)
+        for mask in masks:
+            scores *= tf.reshape(mask, (tf.shape(scores)[0], -1, 1))
         return tf.reduce_sum(scores, axis=1)
