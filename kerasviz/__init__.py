@@ -18,6 +18,8 @@ _HOME = {
     "clone_with_rule": "kerasviz.network",
     "swap_activations": "kerasviz.network",
     "to_logits": "kerasviz.network",
+    "to_gap": "kerasviz.network",
+    "retrain_gap": "kerasviz.network",
     "Explanation": "kerasviz.explanation",
     "explain": "kerasviz.attribution",
     "Saliency": "kerasviz.attribution",

@@ -17,25 +17,11 @@ import numpy as np
 from PIL import Image
 
 from kerasviz.data.shapes import CLASSES, scenes
+from kerasviz.data.shapes.model import untrained
 
 HOME = Path(__file__).parents[1] / "kerasviz" / "data"
 TRAINING_SEED, HELD_OUT_SEED, PICTURE_SEED = 0, 1, 2
 PICTURES = ("bird", "boat", "car", "fish", "flower", "house")
-
-
-def build() -> keras.Model:
-    """Build the untrained network."""
-    image = x = keras.Input((64, 64, 3), name="image")
-    x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="rescaling")(x)
-    for number, (channels, pool) in enumerate([(16, True), (32, True), (48, True), (64, False), (64, False)], 1):
-        x = keras.layers.Conv2D(channels, 3, padding="same", use_bias=False, name=f"conv{number}")(x)
-        x = keras.layers.BatchNormalization(name=f"bn{number}")(x)
-        x = keras.layers.ReLU(name=f"relu{number}")(x)
-        if pool:
-            x = keras.layers.MaxPooling2D(name=f"pool{number}")(x)
-    x = keras.layers.GlobalAveragePooling2D(name="gap")(x)
-    scores = keras.layers.Dense(len(CLASSES), activation="softmax", name="predictions")(x)
-    return keras.Model(image, scores, name="shapes_cnn")
 
 
 def train(count: int, epochs: int) -> keras.Model:
@@ -43,7 +29,7 @@ def train(count: int, epochs: int) -> keras.Model:
     keras.utils.set_random_seed(0)
     batch_size = 64
     data = scenes(count, seed=TRAINING_SEED)
-    model = build()
+    model = untrained()
     steps = epochs * -(-count // batch_size)
     rate = keras.optimizers.schedules.CosineDecay(0.0, steps, warmup_target=4e-3, warmup_steps=steps // 20)
     optimizer = keras.optimizers.AdamW(rate, weight_decay=1e-3)
@@ -78,11 +64,9 @@ def main() -> None:
     model = train(settings.scenes, settings.epochs)
     print(f"trained in {time.perf_counter() - begin:.0f} s, {model.count_params()} parameters")
     print(f"held-out accuracy {accuracy(model):.3f}, without subjects {accuracy(model, subject=False):.3f}")
-    bare = build()
-    bare.set_weights(model.get_weights())
-    bare.save(HOME / "shapes" / "shapes_cnn.keras")
+    np.savez_compressed(HOME / "shapes" / "shapes_cnn.npz", *model.get_weights())
     (HOME / "pictures").mkdir(exist_ok=True)
-    write_pictures(bare)
+    write_pictures(model)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Whether a network ends in global average pooling and one linear layer, as class activation mapping asks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import tensorflow as tf
 
@@ -49,7 +49,7 @@ def gap_head(network: Network, output: str | None = None) -> GapHead | None:
         >>> model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3, name="conv"),
         ...                           keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(5, "softmax")])
         >>> gap_head(Network(model))
-        GapHead(features=Address(path='conv', call=0), channels=4, classes=5)
+        GapHead(features=Address(path='conv', call=-1), channels=4, classes=5)
     """
     outputs = network.trace.outputs
     if output not in outputs and (output is not None or len(outputs) > 1):
@@ -69,7 +69,10 @@ def gap_head(network: Network, output: str | None = None) -> GapHead | None:
         return done.scores[name]
 
     network.function(look)
-    return found[0]
+    head = found[0]
+    if head is not None and network.trace.calls_of(head.features.path) == 1:
+        return replace(head, features=Address(head.features.path))
+    return head
 
 
 def _match(scores, owners):

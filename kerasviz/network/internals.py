@@ -50,6 +50,24 @@ def graph_operations(graph) -> list:
     return list(graph._operations)
 
 
+def run_graph(graph, inputs, operation_fn):
+    """Run a graph with something else called in the place of each of its layers and ops.
+
+    Args:
+        graph: the graph.
+        inputs: tensors, nested as the graph takes them.
+        operation_fn: takes a layer or op and returns what is called instead.
+
+    Public `clone_model` keeps nested models closed, so that no tensor inside them can become an output.
+    """
+    return graph._run_through_graph(inputs, operation_fn=operation_fn)
+
+
+def symbolic_outputs(operation) -> list:
+    """What a layer or op returned at each of its symbolic calls; public only for layers called once."""
+    return [list(node.output_tensors) for node in operation._inbound_nodes]
+
+
 def producer(tensor):
     """The layer or op that made a symbolic tensor, and the symbolic tensors that it was called on.
 

@@ -332,7 +332,7 @@ def test_the_manifest_is_complete(run, colors, pictures, bad, labels, tmp_path):
         "kind": "heatmap",
         "signed": False,
         "layer": "pool",
-        "settings": {"resize": True},
+        "settings": {"counterfactual": False, "rectify": True, "resize": True},
     }
     assert sorted([*manifest["files"], "manifest.json"]) == names(out)
     assert len(manifest["skipped"]) == 4 and all(one["reason"] for one in manifest["skipped"])

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import sys
 
 import keras
 import numpy as np
@@ -118,6 +119,8 @@ def test_own_classes_are_imported_by_name(run, tmp_path, monkeypatch):
     )
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
+    # Older versions of Keras look for classes in the modules that are loaded.
+    monkeypatch.delitem(sys.modules, "gates_of_mine")
     result = run("inspect", tmp_path / "own.keras")
     assert result.exit_code == 2 and "--custom module:Name" in result.stderr
     found = json.loads(run("inspect", "own.keras", "--custom", "gates_of_mine:Gate", "--json").stdout)

@@ -3,7 +3,11 @@
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import BadZipFile
 
+import numpy as np
+
+from kerasviz.data.shapes.concepts import CLASSES
 from kerasviz.errors import DataError
 
 if TYPE_CHECKING:
@@ -33,17 +37,38 @@ def shapes_model() -> "keras.Model":
         >>> float((guesses == batch.labels).mean()) > 0.95
         True
     """
-    import keras
-
-    path = _packaged("kerasviz.data.shapes", "shapes_cnn.keras")
+    path = _packaged("kerasviz.data.shapes", "shapes_cnn.npz")
+    model = untrained()
     try:
-        return keras.models.load_model(path, compile=False)
-    except (ValueError, OSError) as error:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
+            model.set_weights(list(kept.values()))
+    except (ValueError, OSError, BadZipFile) as error:
         raise DataError(
             f"The packaged network {path} cannot be read ({error})",
             expected="the file that was installed with kerasviz",
             mend="Install kerasviz again",
         ) from error
+    return model
+
+
+def untrained() -> "keras.Model":
+    """The network of `shapes_model` before its training.
+
+    Only its weights are packaged: a whole model that one version of Keras saves, older ones may not read.
+    """
+    import keras
+
+    image = x = keras.Input((64, 64, 3), name="image")
+    x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="rescaling")(x)
+    for number, (channels, pool) in enumerate([(16, True), (32, True), (48, True), (64, False), (64, False)], 1):
+        x = keras.layers.Conv2D(channels, 3, padding="same", use_bias=False, name=f"conv{number}")(x)
+        x = keras.layers.BatchNormalization(name=f"bn{number}")(x)
+        x = keras.layers.ReLU(name=f"relu{number}")(x)
+        if pool:
+            x = keras.layers.MaxPooling2D(name=f"pool{number}")(x)
+    x = keras.layers.GlobalAveragePooling2D(name="gap")(x)
+    scores = keras.layers.Dense(len(CLASSES), activation="softmax", name="predictions")(x)
+    return keras.Model(image, scores, name="shapes_cnn")
 
 
 def example_pictures() -> dict[str, Path]:
