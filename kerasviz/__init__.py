@@ -41,6 +41,7 @@ _HOME = {
     "attribution": None,
     "data": None,
     "errors": None,
+    "evaluation": None,
     "network": None,
     "plotting": None,
     "targets": None,

@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+import re
 import threading
 import weakref
 from collections import OrderedDict
@@ -27,7 +28,8 @@ def explain(model, images, method: str = "grad_cam", target=None, **settings) ->
     Args:
         model: any built Keras model, or the path of a saved one (opened anew at each call).
         images: what the model takes, with a batch axis.
-        method: a registered name; dashes and capitals do not matter ("Grad-CAM" is "grad_cam").
+        method: a registered name; dashes and capitals do not matter ("Grad-CAM++" is
+            "grad_cam_plus_plus").
         target: what is explained; None for each sample's top class. See `kerasviz.targets`.
         **settings: the method's own, such as `layer=` or `samples=`.
 
@@ -85,7 +87,7 @@ def method_name(given: str) -> str:
         SettingError: there is none.
     """
     plain = {name.replace("_", ""): name for name in methods()}
-    wanted = str(given).lower().replace("-", "").replace("_", "").replace(" ", "")
+    wanted = re.sub(r"[-_ ]", "", str(given).lower()).replace("+", "plus")
     if wanted in plain:
         return plain[wanted]
     near = [plain[name] for name in difflib.get_close_matches(wanted, plain, n=2)]

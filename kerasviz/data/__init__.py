@@ -5,6 +5,7 @@ Nothing here imports TensorFlow before it is needed; `shapes` is imported when i
 
 import importlib
 
+from kerasviz.data.annotations import read_annotations
 from kerasviz.data.finding import find_images
 from kerasviz.data.imagenet import imagenet_labels, imagenet_model
 from kerasviz.data.images import load_image, load_images, read_images
@@ -18,6 +19,7 @@ __all__ = [
     "load_image",
     "load_images",
     "preprocess",
+    "read_annotations",
     "read_images",
     "read_labels",
     "shapes",

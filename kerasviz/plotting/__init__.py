@@ -26,6 +26,7 @@ lifted to pure white.
 """
 
 from kerasviz.plotting.arrays import reduce_channels
+from kerasviz.plotting.boxes import draw_boxes
 from kerasviz.plotting.colors import heatmap, signed
 from kerasviz.plotting.compose import overlay
 from kerasviz.plotting.figures import figure, plot
@@ -36,6 +37,7 @@ from kerasviz.plotting.saving import save_png
 
 __all__ = [
     "display_image",
+    "draw_boxes",
     "figure",
     "filters",
     "grid",
