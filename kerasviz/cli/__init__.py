@@ -19,6 +19,7 @@ import kerasviz
 from kerasviz.cli.demo import demo
 from kerasviz.cli.explain import explain
 from kerasviz.cli.inspect import inspect
+from kerasviz.cli.localize import localize
 from kerasviz.cli.methods import methods
 
 app = typer.Typer(
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 app.command(no_args_is_help=True)(explain)
 app.command(no_args_is_help=True)(inspect)
+app.command(no_args_is_help=True)(localize)
 app.command()(methods)
 app.command()(demo)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from kerasviz.cli import console
-from kerasviz.cli.explain import Traceback
+from kerasviz.cli.options import Traceback
 
 
 def demo(

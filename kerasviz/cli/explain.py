@@ -1,123 +1,68 @@
 """`kerasviz explain`."""
 
-import ast
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from kerasviz.cli import console
+from kerasviz.cli import console, options
 from kerasviz.cli.models import HELP as MODEL_HELP
-
-_WHAT, _HOW, _OUT, _MODEL = "What to explain", "How", "Results", "Model"
-Traceback = Annotated[bool, typer.Option("--traceback", help="Show Python's traceback of an error.", hidden=True)]
 
 
 def explain(
-    images: Annotated[
-        list[str],
-        typer.Argument(metavar="IMAGE", help="Picture files, folders (searched with all below), patterns."),
-    ],
-    model: Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP, rich_help_panel=_MODEL)],
+    images: options.Images,
+    model: Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP, rich_help_panel=options.MODEL)],
     method: Annotated[
         list[str],
         typer.Option(
             help="A method, several with commas, or [bold]all[/]; see [bold]kerasviz methods[/].",
-            rich_help_panel=_HOW,
+            rich_help_panel=options.HOW,
         ),
     ] = ["grad-cam"],  # noqa: B006  typer copies it
-    layer: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PATH",
-            help="The layer whose feature map is looked at, such as base/block5_conv3; see [bold]kerasviz inspect[/]. "
-            "[dim]\\[default: the last spatial one][/]",
-            rich_help_panel=_HOW,
-        ),
-    ] = None,
-    setting: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="NAME=VALUE", help="A setting of the method, such as samples=100.", rich_help_panel=_HOW
-        ),
-    ] = None,
+    layer: options.Layer = None,
+    setting: options.Setting = None,
     target: Annotated[
         list[str] | None,
         typer.Option(
             metavar="CLASS",
             help="A class to explain: its number or its label. May be repeated. "
             "[dim]\\[default: each image's top class][/]",
-            rich_help_panel=_WHAT,
+            rich_help_panel=options.WHAT,
         ),
     ] = None,
     top: Annotated[
         int | None,
-        typer.Option(min=1, metavar="K", help="Explain the K top classes of each image.", rich_help_panel=_WHAT),
+        typer.Option(min=1, metavar="K", help="Explain the K top classes of each image.", rich_help_panel=options.WHAT),
     ] = None,
-    output: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Which output, of a model with several.", rich_help_panel=_WHAT),
-    ] = None,
-    labels: Annotated[
-        Path | None,
-        typer.Option(help="The names of the classes: text with one a line, or JSON.", rich_help_panel=_MODEL),
-    ] = None,
-    preprocess: Annotated[
-        str,
-        typer.Option(
-            metavar="MODE",
-            help="What the network was trained on: [bold]none[/] (0..255), [bold]scale[/] (0..1), [bold]tf[/] (-1..1), "
-            "[bold]torch[/], [bold]caffe[/], [bold]lite[/]; [bold]auto[/] looks at how it begins.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = "auto",
-    size: Annotated[
-        str | None,
-        typer.Option(metavar="HxW", help="The input's size, for a network that takes any.", rich_help_panel=_MODEL),
-    ] = None,
+    output: options.Output = None,
+    labels: options.Labels = None,
+    preprocess: options.Preprocess = "auto",
+    size: options.Size = None,
     fit: Annotated[
         Literal["crop", "pad", "stretch"],
-        typer.Option(help="How a picture meets another shape.", rich_help_panel=_MODEL),
+        typer.Option(help="How a picture meets another shape.", rich_help_panel=options.MODEL),
     ] = "crop",
-    custom: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="MODULE:NAME",
-            help="A class or function of the model's own. May be repeated.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None,
-    unsafe: Annotated[
-        bool,
-        typer.Option(
-            "--unsafe", help="Run code inside the model file, from a maker you trust.", rich_help_panel=_MODEL
-        ),
-    ] = False,
+    custom: options.Custom = None,
+    unsafe: options.Unsafe = False,
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="DIR", help="Where pictures go.", rich_help_panel=_OUT)
+        Path, typer.Option("--out", "-o", metavar="DIR", help="Where pictures go.", rich_help_panel=options.OUT)
     ] = Path("explanations"),
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace earlier results there.", rich_help_panel=_OUT)
+        bool, typer.Option("--overwrite", help="Replace earlier results there.", rich_help_panel=options.OUT)
     ] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document instead of a table.", rich_help_panel=_OUT)
-    ] = False,
+    json: options.Json = False,
     alpha: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Opacity of heat maps over the picture.", rich_help_panel=_OUT),
+        typer.Option(min=0, max=1, help="Opacity of heat maps over the picture.", rich_help_panel=options.OUT),
     ] = None,
     cmap: Annotated[
         str | None,
-        typer.Option(help="Colour map of maps without a sign, as matplotlib calls it.", rich_help_panel=_OUT),
+        typer.Option(help="Colour map of maps without a sign, as matplotlib calls it.", rich_help_panel=options.OUT),
     ] = None,
-    batch_size: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Images at once; bounds the memory.", rich_help_panel=_HOW)
-    ] = 16,
-    seed: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Of methods that draw at random.", rich_help_panel=_HOW)
-    ] = 0,
-    traceback: Traceback = False,
+    batch_size: options.Batch = 16,
+    seed: options.Seed = 0,
+    traceback: options.Traceback = False,
 ):
     """Show where a network looks in pictures, and which of it speaks for a class.
 
@@ -142,14 +87,15 @@ def explain(
         files = data.find_images(images)
         names_of_classes = None if labels is None else data.read_labels(labels)
         sides = parse_size(size)
-        settings = _settings(setting or [])
+        settings = options.settings_of(setting, layer)
         mode = None if preprocess == "auto" else data.preprocessing.check_mode(preprocess)
         style = Style(alpha, cmap)
         style.check()
 
+        from kerasviz.cli.choosing import method_names
         from kerasviz.cli.folder import Folder
         from kerasviz.cli.models import open_model
-        from kerasviz.cli.run import method_names, prepare
+        from kerasviz.cli.run import prepare
         from kerasviz.cli.summary import carry_out
 
         methods, every = method_names(method)
@@ -175,28 +121,7 @@ def explain(
             fit=fit,
             style=style,
             batch_size=batch_size,
-            layer=layer,
             seed=seed,
             settings=settings,
         )
         raise typer.Exit(carry_out(work, reporter, stdout, json=json))
-
-
-def _settings(given: list[str]) -> dict:
-    """`--set` as keyword arguments.
-
-    Raises:
-        SettingError: an entry has no equals sign.
-    """
-    from kerasviz.errors import SettingError
-
-    settings = {}
-    for entry in given:
-        name, equals, value = entry.partition("=")
-        if not equals or not name.strip().isidentifier():
-            raise SettingError(f"--set {entry!r}", expected="NAME=VALUE", mend="For example --set samples=100")
-        try:
-            settings[name.strip()] = ast.literal_eval(value.strip())
-        except (ValueError, SyntaxError):
-            settings[name.strip()] = value.strip()  # a word, such as rule=trapezoid
-    return settings

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from kerasviz.cli import console
-from kerasviz.cli.explain import Traceback
 from kerasviz.cli.models import HELP as MODEL_HELP
+from kerasviz.cli.options import Traceback
 
 
 def inspect(

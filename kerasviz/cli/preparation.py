@@ -1,16 +1,55 @@
-"""What range of pixel values a network expects, told by how it begins."""
+"""What a network of images expects: the size of its input, and the range of its pixel values."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 
-from kerasviz.errors import KerasvizWarning
+from kerasviz import data
+from kerasviz.cli.models import Opened, require_image_input
+from kerasviz.cli.pictures import Frame
+from kerasviz.errors import KerasvizWarning, SettingError
 from kerasviz.network.layers import Address
 
 #: Networks are trained on values that span a few units. Where black and white come out of the first layers this
 #: near to each other, pixels of 0..255 went in; where black comes out this far below zero, too.
 _NEAR, _FAR_BELOW = 16.0, -16.0
 _FREE_SIDE = 64
+
+
+def frame_of(opened: Opened, sides: tuple[int, int] | None, fit: str) -> Frame:
+    """How pictures are brought to the size of a network.
+
+    Args:
+        opened: the model.
+        sides: height and width that were asked for, for a network that takes any.
+        fit: as for `kerasviz.data.load_image`.
+
+    Raises:
+        ModelError: it takes no images.
+        SettingError: it takes another size.
+    """
+    height, width, channels = require_image_input(opened)
+    if sides is not None and any(own not in (None, asked) for own, asked in zip((height, width), sides, strict=True)):
+        raise SettingError(
+            f"--size {sides[0]}x{sides[1]}",
+            expected=f"{height}x{width}, the size that the model {opened.network.name!r} takes",
+            mend="Leave --size out",
+        )
+    return Frame(*(sides or (height, width)), channels, fit)
+
+
+def with_preprocess(opened: Opened, frame: Frame) -> Opened:
+    """The model with the mode of preprocessing that it seems to be made for, if none is known.
+
+    Raises:
+        InputError: the mode is for colours, and the network for greys.
+    """
+    if opened.preprocess is None:
+        mode = guess_preprocess(opened.network)
+        opened = replace(opened, preprocess=mode, preprocess_name=mode)
+    data.preprocess(np.zeros((frame.height or 1, frame.width or 1, frame.channels), np.uint8), opened.preprocess)
+    return opened
 
 
 def guess_preprocess(network) -> str:

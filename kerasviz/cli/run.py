@@ -1,34 +1,22 @@
 """Explaining many picture files with some methods: the work behind `explain` and `demo`."""
 
-import inspect
 import itertools
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from kerasviz import data, plotting
-from kerasviz.attribution import Explainer, explainer, methods
-from kerasviz.attribution.one_call import method_name
+from kerasviz.attribution import Explainer
+from kerasviz.cli.choosing import make_explainers
 from kerasviz.cli.classes import Classes, Prediction, strongest
 from kerasviz.cli.folder import Folder
-from kerasviz.cli.models import Opened, require_image_input
+from kerasviz.cli.models import Opened
 from kerasviz.cli.pictures import Frame, Style, contact_sheet
-from kerasviz.cli.preparation import guess_preprocess
-from kerasviz.errors import (
-    ImageError,
-    InputError,
-    KerasvizWarning,
-    LayerError,
-    ModelError,
-    RuleError,
-    SettingError,
-)
-
-#: Parameters of explainers that `--set` does not offer.
-_NO_SETTINGS = {"model", "explainer", "layer", "sample", "batch_size", "seed"}
+from kerasviz.cli.preparation import frame_of, with_preprocess
+from kerasviz.errors import ImageError, KerasvizWarning
 
 
 @dataclass
@@ -187,7 +175,6 @@ def prepare(
     fit: str = "crop",
     style: Style | None = None,
     batch_size: int = 16,
-    layer: str | None = None,
     seed: int = 0,
     settings: dict | None = None,
 ) -> Work:
@@ -206,34 +193,22 @@ def prepare(
         fit: as for `kerasviz.data.load_image`.
         style: how maps are drawn.
         batch_size: images, and samples of a method, that run at once.
-        layer: for the methods that look at one.
         seed: for the methods that draw at random.
-        settings: further settings of the methods.
+        settings: settings of the methods, `layer` among them.
 
     Raises:
         KerasvizError: something does not fit; the message names the option.
     """
-    height, width, channels = require_image_input(opened)
-    if sides is not None and any(own not in (None, asked) for own, asked in zip((height, width), sides, strict=True)):
-        raise SettingError(
-            f"--size {sides[0]}x{sides[1]}",
-            expected=f"{height}x{width}, the size that the model {opened.network.name!r} takes",
-            mend="Leave --size out",
-        )
-    frame = Frame(*(sides or (height, width)), channels, fit)
+    frame = frame_of(opened, sides, fit)
     classes = Classes(opened.network, opened.labels, output)
     numbers = tuple(dict.fromkeys(classes.resolve(target) for target in targets))
-    if opened.preprocess is None:
-        mode = guess_preprocess(opened.network)
-        opened = replace(opened, preprocess=mode, preprocess_name=mode)
-    # Fails now if the mode is for colours and the network for greys.
-    data.preprocess(np.zeros((frame.height or 1, frame.width or 1, channels), np.uint8), opened.preprocess)
-    explainers, left_out = _make_explainers(
+    opened = with_preprocess(opened, frame)
+    explainers, left_out = make_explainers(
         opened,
         names,
         drop_unfit=drop_unfit,
-        asked={**({} if layer is None else {"layer": layer}), **(settings or {})},
-        common={"seed": seed, "batch_size": batch_size},
+        asked=settings or {},
+        common={"seed": seed, "batch_size": batch_size, "output": output},
     )
     return Work(
         images=images,
@@ -248,48 +223,6 @@ def prepare(
         style=style or Style(),
         batch_size=batch_size,
     )
-
-
-def method_names(given: list[str]) -> tuple[list[str], bool]:
-    """Registered names from `--method`, and whether all were asked for.
-
-    Raises:
-        SettingError: a name is unknown; the nearest are listed.
-    """
-    words = [word.strip() for entry in given for word in entry.split(",") if word.strip()]
-    if any(word.lower() == "all" for word in words):
-        return list(methods()), True
-    return list(dict.fromkeys(method_name(word) for word in words)), False
-
-
-def _make_explainers(opened, names, *, drop_unfit, asked, common):
-    """The explainers by name, each with the settings that it knows; and why others were left out."""
-    known = {name: inspect.signature(methods()[name]).parameters for name in names}
-    for setting in asked:
-        if not any(setting in parameters for parameters in known.values()):
-            plain = {key for parameters in known.values() for key in parameters} - _NO_SETTINGS
-            raise SettingError(
-                f"{', '.join(names)} has no setting {setting!r}",
-                expected=f"one of {', '.join(sorted(plain))}" if plain else "a method with settings",
-                mend="Leave it out, or choose a method that has it",
-            )
-    made, left_out = {}, {}
-    for name in names:
-        own = {key: value for key, value in {**common, **asked}.items() if key in known[name]}
-        try:
-            made[name] = explainer(opened.model, name, **own)
-        except (RuleError, LayerError, InputError) as error:
-            if not drop_unfit or "layer" in asked:
-                raise
-            left_out[name] = str(error)
-            warnings.warn(f"{name} is left out. {error}", KerasvizWarning, stacklevel=2)
-    if not made:
-        raise ModelError(
-            f"No method fits the model {opened.network.name!r}",
-            expected="a network of images with a spatial feature map or a gradient",
-            mend="`kerasviz inspect` shows what it is made of",
-        )
-    return made, left_out
 
 
 def _bar(done, total, width=20):
