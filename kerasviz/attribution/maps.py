@@ -35,8 +35,8 @@ class ActivationMap(Explainer):
 
     Raises:
         LayerError: a layer is unknown or has no spatial feature map, or fused layers lie over different inputs.
-        SettingError: several layers are to be fused without being resized, or a counterfactual is asked of a
-            method that knows no target.
+        SettingError: several layers are to be fused without being resized, a counterfactual is asked of a method
+            that knows no target, or `reshape` does not keep the batch axis.
 
     Attributes:
         knows_target: whether the map depends on the target.
@@ -136,8 +136,7 @@ class ActivationMap(Explainer):
     def _map_shape(self, address):
         shape = self.network.trace.shape_of(address.path)
         if shape is not None and self.reshape is not None:
-            traced = tf.function(self.reshape, autograph=False).get_concrete_function(tf.TensorSpec(shape, tf.float32))
-            shape = tuple(traced.structured_outputs.shape)
+            shape = _reshaped(self.reshape, shape)
         if shape is None or len(shape) < 3:
             raise LayerError(
                 f"The layer {str(address)!r} has the output {shape}" + (" after reshape" if self.reshape else ""),
@@ -184,6 +183,29 @@ class GradientMap(ActivationMap, CompiledExplainer):
 def space_of(activation: tf.Tensor) -> list[int]:
     """The axes of space of a feature map `(N, *space, C)`."""
     return list(range(1, activation.shape.rank - 1))
+
+
+def _reshaped(reshape, shape):
+    """The shape that a layer's output has after `reshape`."""
+    batch = 7  # Any would do; a reshape that mixes samples is told by its loss.
+    try:
+        traced = tf.function(reshape, autograph=False).get_concrete_function(
+            tf.TensorSpec((batch, *shape[1:]), tf.float32)
+        )
+        found = tuple(traced.structured_outputs.shape)
+    except (AttributeError, TypeError, ValueError, tf.errors.OpError) as error:
+        raise SettingError(
+            f"reshape={reshape!r} fails for a feature map of the shape {shape}: {error}",
+            expected="a callable (N, …) -> (N, *space, C) made of TensorFlow or keras.ops",
+            mend="For tokens behind a class token: lambda x: tf.reshape(x[:, 1:], (-1, 14, 14, x.shape[-1]))",
+        ) from error
+    if not found or found[0] not in (None, batch):
+        raise SettingError(
+            f"reshape={reshape!r} makes {found} of {(batch, *shape[1:])}",
+            expected="the samples as they were, along the first axis",
+            mend="Drop what does not belong to the grid, such as a class token, before the tokens are laid out",
+        )
+    return (shape[0], *found[1:])
 
 
 def _by_maximum(maps):

@@ -173,7 +173,7 @@ class ScoreCAM(TrialMap):
         channel_first = tf.transpose(maps, [0, maps.shape.rank - 1, *range(1, maps.shape.rank - 1)])
         scores = self._tried(goal, self._masked, tensors, arguments, useful, advance, channel_first, baseline)
         gains = np.where(useful, scores - nothing[:, None], -np.inf if self.softmax else 0)
-        return tf.nn.softmax(gains) if self.softmax else gains
+        return np.where(useful, tf.nn.softmax(gains), 0) if self.softmax else gains
 
     def _useful(self, maps):
         """Which channels are tried, `(N, C)`, given the maps `(N, positions, C)`."""

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 import zoo
 from reference import keras_eager
-from zoo_cases import DISTINCT, EACH_METHOD, PAIRS, SETTINGS, case_of, zeros_allowed
+from zoo_cases import DISTINCT, EACH_METHOD, PAIRS, SETTINGS, TRIALS, case_of, zeros_allowed
 
 import kerasviz as kv
 from kerasviz.errors import InputError, KerasvizWarning, SettingError, TargetError
@@ -31,18 +31,28 @@ def quick(model, method, **settings):
 
 def test_the_registry_lists_every_method_by_its_own_name():
     methods = kv.attribution.methods()
-    assert set(methods) == {
-        "deconvnet",
+    maps = {
+        "ablation_cam",
+        "cam",
+        "eigen_cam",
         "grad_cam",
-        "guided_backprop",
+        "grad_cam_plus_plus",
         "guided_grad_cam",
+        "hires_cam",
+        "layer_cam",
+        "score_cam",
+        "xgrad_cam",
+    }
+    assert set(methods) == maps | {
+        "deconvnet",
+        "guided_backprop",
         "input_x_gradient",
         "integrated_gradients",
         "saliency",
         "smooth_grad",
     }
     assert all(kind.name == name for name, kind in methods.items())
-    assert [name for name, kind in methods.items() if kind.needs_layer] == ["grad_cam", "guided_grad_cam"]
+    assert {name for name, kind in methods.items() if kind.needs_layer} == maps
     methods.clear()
     assert kv.attribution.methods()
 
@@ -54,7 +64,9 @@ def test_a_sample_does_not_depend_on_its_batch_mates(name, method):
     for i in range(case.count):
         alone = case.run(method, case.rows(i), case.target_of(i))
         for together, by_itself in zip(flat(whole), flat(alone), strict=True):
-            assert np.abs(by_itself[0] - together[i]).max() <= 1e-6 * np.abs(together[i]).max()
+            # Trials weigh by differences of scores, which lose digits.
+            tolerance = 1e-5 if method in TRIALS else 1e-6
+            assert np.abs(by_itself[0] - together[i]).max() <= tolerance * np.abs(together[i]).max()
         np.testing.assert_allclose(alone.score[0], whole.score[i], rtol=1e-6, atol=1e-6)
 
 
@@ -112,8 +124,9 @@ def test_no_pass_is_larger_than_the_batch_size(method):
     model = zoo.randomize(keras.Model(inputs, zoo.head(x)))
     settings = {"smooth_grad": {"samples": 7}, "integrated_gradients": {"steps": 7}}.get(method, {})
     explain = kv.attribution.explainer(model, method, batch_size=4, **settings)
-    explain(zoo.images(6, 6, 2, count=1), 0)
-    explain(zoo.images(6, 6, 2, count=9), 0)
+    with zeros_allowed():
+        explain(zoo.images(6, 6, 2, count=1), 0)
+        explain(zoo.images(6, 6, 2, count=9), 0)
     assert seen
     assert max(seen) <= 4
 
@@ -138,7 +151,7 @@ def test_inputs_of_any_number_type(method):
 @pytest.fixture(scope="module")
 def trained():
     """A model in the middle of its training, and images that cannot be written to."""
-    specimen = zoo.ZOO["sequential"]()
+    specimen = zoo.ZOO["functional"]()
     specimen.model.compile("adam", "sparse_categorical_crossentropy")
     specimen.model.fit(specimen.inputs, np.arange(3), verbose=0)
     specimen.inputs.flags.writeable = False
@@ -367,6 +380,7 @@ def test_models_in_double_precision_give_float32_maps(method):
     zoo.randomize(twin)
     model.set_weights(twin.get_weights())
     images = zoo.images(6, 5, 2)
-    explanation = quick(model, method)(images, 2)
+    with zeros_allowed():
+        explanation, expected = quick(model, method)(images, 2), quick(twin, method)(images, 2)
     assert explanation.values.dtype == np.float32
-    same_values(explanation, quick(twin, method)(images, 2), 1e-6)
+    same_values(explanation, expected, 1e-5 if method in TRIALS else 1e-6)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 import zoo
-from reference import averages, keras_eager
+from reference import averages, cam_family, keras_eager
 from reference.grad_cam import grad_cam
 
 import kerasviz as kv
@@ -31,6 +31,22 @@ TARGETS = {
     "sequential_deferred": [1, 1, 0],
     "softmax_then_reshape": [0, 1, 2],
 }
+#: Class activation maps with a weighting of their own, all on the driver of Grad-CAM.
+WEIGHTINGS = ("eigen_cam", "grad_cam_plus_plus", "hires_cam", "layer_cam", "xgrad_cam")
+TRIALS = ("ablation_cam", "score_cam")
+#: Networks with one output that end in global average pooling and one linear layer.
+POOLED = (
+    "conv1d",
+    "custom_layers",
+    "functional",
+    "functional_with_own_call",
+    "mixed_float16",
+    "nested_in_sequential",
+    "nested_twice",
+    "shared_layer",
+    "subclassed",
+    "with_preprocessing",
+)
 RULES = {"guided_backprop": "guided", "deconvnet": "deconvnet"}
 
 
@@ -123,11 +139,18 @@ class Case:
             return averages.integrated_gradients(gradient_of, sample, zeros, rule="gauss_legendre", steps=4)
         if method == "input_x_gradient":
             return [x * g for x, g in zip(floats, gradient_of(sample), strict=True)]
-        if method in ("grad_cam", "guided_grad_cam"):
+        if method in ("grad_cam", "guided_grad_cam", "cam", *WEIGHTINGS):
             _, _, activation, gradient = keras_eager.gradients(
                 self.plain_model, sample, self.score(number), layer=self.specimen.layer
             )
             # The first input is the one that the layer sees: of the zoo's dict model, the tower sees it last.
+            if method in WEIGHTINGS:
+                weights = getattr(cam_family, method)(activation, gradient)
+                return [cam_family.weighted_sum(activation, weights, sizes=floats[0].shape[:-1])]
+            if method == "cam":
+                kernel = self.plain_model.layers[-1].get_weights()[0][:, number]
+                weights = cam_family.cam(activation, kernel)
+                return [cam_family.weighted_sum(activation, weights, rectify=False, sizes=floats[0].shape[:-1])]
             heat = grad_cam(activation, gradient, floats[0].shape[:-1])
             return [heat if method == "grad_cam" else heat[..., None] * gradient_of(sample, "guided")[0]]
         return gradient_of(sample)
@@ -147,9 +170,22 @@ TYPICAL = ("functional", "dicts")
 FOR_ONE = ("mixed_float16", "nested_in_sequential", "segmentation", "subclassed", "time_distributed")
 
 
+def _swept(name, method):
+    if method in TRIALS:
+        return name in ("functional", "nested_in_sequential", "two_outputs")
+    return method != "cam" or name in POOLED
+
+
 def _mark(name, method):
-    quick = name in TYPICAL or (name in FOR_ONE and method == "guided_grad_cam")
-    return [] if quick else pytest.mark.slow
+    typical = name in TYPICAL and method not in (*WEIGHTINGS, *TRIALS)
+    return [] if typical or (name in FOR_ONE and method == "guided_grad_cam") else pytest.mark.slow
 
 
-PAIRS = [pytest.param(name, method, marks=_mark(name, method)) for name in sorted(zoo.ZOO) for method in METHODS]
+PAIRS = [
+    pytest.param(name, method, marks=_mark(name, method))
+    for name in sorted(zoo.ZOO)
+    for method in METHODS
+    if _swept(name, method)
+]
+#: Trials are compared with their references in a module of their own.
+REFERENCED = [pair for pair in PAIRS if pair.values[1] not in TRIALS]
