@@ -19,54 +19,17 @@ import json
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
+from passes import bare_passes, seconds_of
 
 import kerasviz as kv
 
 GRADIENT_GOAL, TRIAL_GOAL = 1.05, 1.15
 BY_GRADIENT = ("cam", "grad_cam", "grad_cam_plus_plus", "layer_cam", "hires_cam", "xgrad_cam")
-
-
-def bare_passes(model, layer, size):
-    """The compiled passes forward, and to a layer, of a flat model that ends in a softmax."""
-    scores = keras.models.clone_model(model)
-    scores.set_weights(model.get_weights())
-    scores.layers[-1].activation = keras.activations.linear
-    signature = [tf.TensorSpec((None, size, size, 3)), tf.TensorSpec((None,), tf.int32)]
-    feature_map = scores.get_layer(layer).output
-    below, above = keras.Model(scores.inputs, feature_map), keras.Model(feature_map, scores.outputs)
-
-    @tf.function(input_signature=signature, autograph=False)
-    def forward(images, classes):
-        return tf.gather(scores(images, training=False), classes, axis=1, batch_dims=1)
-
-    @tf.function(input_signature=signature, autograph=False)
-    def to_layer(images, classes):
-        activation = below(images, training=False)
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(activation)
-            score = tf.gather(above(activation, training=False), classes, axis=1, batch_dims=1)
-        return activation, tape.gradient(score, activation)
-
-    return forward, to_layer
-
-
-def seconds_of(calls, rounds):
-    """The seconds of each call in each round, after a first one that compiles."""
-    for call in calls.values():
-        call()
-    seconds = {key: [] for key in calls}
-    for _ in range(rounds):
-        for key, call in calls.items():
-            start = time.perf_counter()
-            call()
-            seconds[key].append(time.perf_counter() - start)
-    return seconds
 
 
 def row(network, method, layer, ours, bare, goal):
@@ -90,7 +53,7 @@ def measure(name, options):
     images = rng.random((batch, size, size, 3), "float32")
     classes = rng.integers(0, 1000, batch).astype("int32")
     layer = str(kv.Network(model).address())
-    forward, to_layer = bare_passes(model, layer, size)
+    forward, _, to_layer = bare_passes(model, layer, size)
 
     explainers = {method: kv.attribution.explainer(model, method) for method in (*BY_GRADIENT, "eigen_cam")}
     calls = {method: (lambda explain=explain: explain(images, classes)) for method, explain in explainers.items()}
