@@ -45,8 +45,9 @@ def explain(model, images, method: str = "grad_cam", target=None, **settings) ->
 
 def _kept(model, method, settings):
     """The explainer that was made for these settings before, or a new one."""
-    # With types, since 1 == True == 1.0.
-    values = tuple(sorted((name, type(value).__name__, value) for name, value in settings.items()))
+    # With types, since 1 == True == 1.0; and layers to be fused may be a list.
+    plain = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
+    values = tuple(sorted((name, type(value).__name__, value) for name, value in plain.items()))
     key = (method_name(method), values, _fingerprint(model))
     try:
         hash(key)

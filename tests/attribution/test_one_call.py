@@ -46,9 +46,21 @@ def test_equals_the_class_of_that_name(method):
     assert by_name.method == method
 
 
-@pytest.mark.parametrize("spelling", ["grad_cam", "Grad-CAM", "GradCAM", "grad cam"])
-def test_spellings(spelling):
-    assert one_call.method_name(spelling) == "grad_cam"
+@pytest.mark.parametrize(
+    ("spelling", "name"),
+    [
+        ("grad_cam", "grad_cam"),
+        ("Grad-CAM", "grad_cam"),
+        ("GradCAM", "grad_cam"),
+        ("grad cam", "grad_cam"),
+        ("grad-cam++", "grad_cam_plus_plus"),
+        ("GradCAMPlusPlus", "grad_cam_plus_plus"),
+        ("XGrad-CAM", "xgrad_cam"),
+        ("cam", "cam"),
+    ],
+)
+def test_spellings(spelling, name):
+    assert one_call.method_name(spelling) == name
 
 
 def test_unknown_methods_and_settings(model, images):
@@ -71,6 +83,10 @@ def test_the_same_call_is_traced_once(model, images):
         assert Executed.count == before
         kv.explain(model, images, target=1, layer="conv", resize=False)
         assert Executed.count > before
+        kv.explain(model, images, target=1, layer=["conv", "conv"])
+        before = Executed.count
+        kv.explain(model, images, target=1, layer=["conv", "conv"])
+        assert Executed.count == before
 
 
 def test_settings_that_are_equal_but_of_another_type_are_another_call(model, images):

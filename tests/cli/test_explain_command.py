@@ -119,6 +119,9 @@ def test_settings_reach_the_methods(run, colors, pictures, tmp_path):
 def test_a_layer_is_taken_and_a_wrong_one_lists_the_nearest(run, colors, pictures, tmp_path):
     words = ("explain", pictures, "-m", colors, "-o", tmp_path / "out", "--json", "--layer")
     assert document(run(*words, "conv"))["methods"]["grad_cam"]["layer"] == "conv"
+    fused = run(*words, "conv", "--layer", "pool", "--overwrite", "--method", "grad-cam++,cam")
+    assert document(fused)["methods"]["grad_cam_plus_plus"]["layer"] == "conv, pool"
+    assert document(fused)["methods"]["cam"]["layer"] == "pool"
     result = run(*words, "convv", "--overwrite")
     assert result.exit_code == 2 and "'conv'" in result.stderr and not result.stdout
     assert len(result.stderr.splitlines()) == 1
