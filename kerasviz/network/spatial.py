@@ -40,10 +40,13 @@ def last(trace: Trace, inputs: Inputs, kernels, aside=frozenset()) -> Address:
 
 
 def is_spatial(shape, inputs: Inputs) -> bool:
-    """Whether a shape is that of a feature map over one of the inputs: its rank, and over one position."""
+    """Whether a shape is that of a feature map over one of the inputs: its rank, and over one position.
+
+    Token numbers, `(N, T)`, become a map `(N, T, C)` behind their embedding; beside an image they do not count.
+    """
     ranks = {len(spec.shape) for spec in inputs.specs if len(spec.shape) >= 3}
-    # Token numbers, (N, T), become a map (N, T, C) behind their embedding.
-    ranks |= {3 for spec in inputs.specs if len(spec.shape) == 2 and not spec.floating}
+    if not ranks:
+        ranks = {3 for spec in inputs.specs if len(spec.shape) == 2 and not spec.floating}
     return shape is not None and len(shape) in ranks and any(size is None or size > 1 for size in shape[1:-1])
 
 
@@ -57,7 +60,8 @@ def _body(trace: Trace, inputs: Inputs, kernels) -> list[Call]:
 
 
 def _warn_of_tokens(trace, chosen, kernels):
-    behind = trace.calls[trace.calls.index(chosen) + 1 :]
+    # Layers that see another input too, such as the words of a caption, do not work on this map's tokens.
+    behind = [call for call in trace.calls[trace.calls.index(chosen) + 1 :] if call.sources == chosen.sources]
     tokens = [
         call
         for call in behind
