@@ -18,7 +18,8 @@ class ClassScore(Target):
         probability: take the output as it is, after softmax or sigmoid. Its gradient vanishes where the network
             is sure, and grows when other classes shrink; the score is nearly always the better question.
         mask: for an output that is a map (segmentation), over which positions the score is summed: `(H, W)`, or
-            `(N, H, W)` for one per sample, of the output's size; booleans or weights. None for all positions.
+            `(N, H, W)` for one per sample, of the output's size; booleans or weights. None for all positions. For
+            words over the steps of a caption, `(N, T)`: `mask=np.eye(T)[steps]` picks a step for each sample.
 
     Example:
         >>> import kerasviz as kv
