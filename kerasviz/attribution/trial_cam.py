@@ -92,7 +92,8 @@ class ScoreCAM(TrialMap):
         max_channels: try only the channels that vary most over positions, by their standard deviation (as
             Faster-Score-CAM does); None for all.
         baseline: what is seen where the mask is 0: a number, an array of one image's shape, or a callable that
-            makes one from the images. 0 is the paper's; for images that are not centred at 0, try their mean.
+            makes one from the images. 0 is the paper's, whose images are centred there; where 0 is black and the score
+            of a black image is high, maps come out empty: take a grey, or the mean.
         softmax: take the softmax of the weights over the channels that were tried (the paper's algorithm 1; its
             definition 3 does not). They are then all positive.
         counterfactual: as for `ActivationMap`; the weights are negated.
