@@ -212,6 +212,28 @@ class CompiledExplainer(Explainer):
             arguments: the target's arguments for these samples.
         """
 
+    def differentiated(self, goal, tensors, arguments, *, inputs=False, at=()):
+        """The pass, the scores, the target's settled arguments, and the gradients at the inputs and at layers.
+
+        Args:
+            goal: the target.
+            tensors: the inputs, flat.
+            arguments: the target's arguments for these samples.
+            inputs: as for `Network.differentiate`.
+            at: as for `Network.differentiate`.
+        """
+        settled = arguments
+
+        def score(done):
+            nonlocal settled
+            settled = goal.settle(self.network, done, arguments)
+            return goal.score(self.network, done, settled)
+
+        done, scores, at_inputs, at_layers = self.network.differentiate(
+            tensors, score, inputs=inputs, at=at, taps=goal.addresses(self.network)
+        )
+        return done, scores, settled, at_inputs, at_layers
+
     def require_compilable(self):
         """It is."""
 

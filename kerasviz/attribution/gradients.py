@@ -50,16 +50,7 @@ class GradientMethod(CompiledExplainer):
 
     def gradient(self, goal, tensors, arguments):
         """The scores, the target's settled arguments, and the gradient at each input (None for integers)."""
-        settled = arguments
-
-        def score(done):
-            nonlocal settled
-            settled = goal.settle(self.network, done, arguments)
-            return goal.score(self.network, done, settled)
-
-        _, scores, gradients, _ = self.network.differentiate(
-            tensors, score, inputs=True, taps=goal.addresses(self.network)
-        )
+        _, scores, settled, gradients, _ = self.differentiated(goal, tensors, arguments, inputs=True)
         return scores, settled, gradients
 
     def attributed(self, tensor: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:

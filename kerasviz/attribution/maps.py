@@ -162,16 +162,7 @@ class GradientMap(ActivationMap, CompiledExplainer):
         """
 
     def attribute(self, goal, tensors, arguments):  # noqa: D102
-        settled = arguments
-
-        def score(done):
-            nonlocal settled
-            settled = goal.settle(self.network, done, arguments)
-            return goal.score(self.network, done, settled)
-
-        done, scores, _, gradients = self.network.differentiate(
-            tensors, score, at=self.addresses, taps=goal.addresses(self.network)
-        )
+        done, scores, settled, _, gradients = self.differentiated(goal, tensors, arguments, at=self.addresses)
         maps = []
         for address in self.addresses:
             activation, gradient = self.laid_out(done.activations[address]), self.laid_out(gradients[address])

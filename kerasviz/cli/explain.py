@@ -1,6 +1,5 @@
 """`kerasviz explain`."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -88,7 +87,8 @@ def explain(
         names_of_classes = None if labels is None else data.read_labels(labels)
         sides = parse_size(size)
         settings = options.settings_of(setting, layer)
-        mode = None if preprocess == "auto" else data.preprocessing.check_mode(preprocess)
+        if preprocess != "auto":
+            data.preprocessing.check_mode(preprocess)
         style = Style(alpha, cmap)
         style.check()
 
@@ -102,11 +102,7 @@ def explain(
         folder = Folder(out, files, overwrite=overwrite)
         folder.check(methods)
         reporter.status(f"opening {model}")
-        opened = open_model(model, custom=custom or [], unsafe=unsafe)
-        if names_of_classes is not None:
-            opened = replace(opened, labels=names_of_classes)
-        if mode is not None:
-            opened = replace(opened, preprocess=mode, preprocess_name=preprocess)
+        opened = open_model(model, custom=custom, unsafe=unsafe, labels=names_of_classes, preprocess=preprocess)
         reporter.status(f"preparing {', '.join(methods)}")
         work = prepare(
             opened,

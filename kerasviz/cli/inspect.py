@@ -41,7 +41,7 @@ def inspect(
         from kerasviz.cli.findings import examine, print_findings
         from kerasviz.cli.models import open_model
 
-        opened = open_model(model, custom=custom or [], unsafe=unsafe)
+        opened = open_model(model, custom=custom, unsafe=unsafe)
         reporter.status("looking at every layer")
         findings = examine(opened)
         layers = findings["layers"]

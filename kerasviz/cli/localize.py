@@ -1,6 +1,5 @@
 """`kerasviz localize`."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -89,7 +88,8 @@ def localize(
         names_of_classes = None if labels is None else data.read_labels(labels)
         sides = parse_size(size)
         settings = options.settings_of(setting, layer)
-        mode = None if preprocess == "auto" else data.preprocessing.check_mode(preprocess)
+        if preprocess != "auto":
+            data.preprocessing.check_mode(preprocess)
 
         from kerasviz.cli.choosing import method_names
         from kerasviz.cli.folder import Folder
@@ -102,11 +102,7 @@ def localize(
         if folder is not None:
             folder.check(methods or ["cam", "grad-cam"])
         reporter.status(f"opening {model}")
-        opened = open_model(model, custom=custom or [], unsafe=unsafe)
-        if names_of_classes is not None:
-            opened = replace(opened, labels=names_of_classes)
-        if mode is not None:
-            opened = replace(opened, preprocess=mode, preprocess_name=preprocess)
+        opened = open_model(model, custom=custom, unsafe=unsafe, labels=names_of_classes, preprocess=preprocess)
         work = prepare(
             opened,
             files,

@@ -41,19 +41,37 @@ class Opened:
     preprocess_name: str = ""
 
 
-def open_model(given: str, *, custom: list[str] = (), unsafe: bool = False) -> Opened:
+def open_model(
+    given: str,
+    *,
+    custom: list[str] | None = None,
+    unsafe: bool = False,
+    labels: list[str] | None = None,
+    preprocess: str = "auto",
+) -> Opened:
     """Open a model.
 
     Args:
         given: see `HELP`.
         custom: classes and functions of the model, as "module:Name", or "module" alone if importing registers them.
         unsafe: run code that the file holds.
+        labels: names of its classes, in the place of those that are known.
+        preprocess: a mode of `kerasviz.data.preprocess`, or "auto" for what is known.
 
     Raises:
         LoadError: there is no such model, or it cannot be opened or downloaded.
         ModelError: it is no network that kerasviz can open.
         SettingError: `custom` cannot be imported.
     """
+    opened = _found(given, custom or [], unsafe)
+    if labels is not None:
+        opened = replace(opened, labels=labels)
+    if preprocess != "auto":
+        opened = replace(opened, preprocess=preprocess, preprocess_name=preprocess)
+    return opened
+
+
+def _found(given, custom, unsafe):
     if given == "imagenet":
         from kerasviz.data import imagenet_labels, imagenet_model
 
