@@ -1,5 +1,6 @@
 """`kerasviz methods`."""
 
+import inspect
 from typing import Annotated
 
 import typer
@@ -28,6 +29,8 @@ def _describe(kind):
     import keras
     from keras import layers
 
+    from kerasviz.attribution.trial_cam import TrialMap
+
     tiny = keras.Sequential(
         [
             keras.Input((8, 8, 3)),
@@ -37,13 +40,16 @@ def _describe(kind):
         ]
     )
     made = kind(tiny)
+    by_channel = isinstance(made, TrialMap)
     return {
         "name": made.name.replace("_", "-"),
         "title": made.title,
         "kind": made.kind,
         "needs_layer": made.needs_layer,
+        "takes_layer": "layer" in inspect.signature(kind).parameters,
         "signed": bool(made.signed),
-        "passes": made.passes,
+        "passes": 1 if by_channel else made.passes,
+        "passes_per": "channel" if by_channel else "image",
     }
 
 
@@ -64,9 +70,9 @@ def _print(rows, out):
             row["title"],
             "pixels" if row["kind"] == "pixels" else "regions",
             "±" if row["signed"] else "",
-            "yes" if row["needs_layer"] else "",
-            str(row["passes"]),
+            "yes" if row["takes_layer"] else "",
+            f"{row['passes']}" + ("/channel" if row["passes_per"] == "channel" else ""),
         )
     screen = Console(file=out, highlight=False)
     screen.print(table)
-    screen.print("\n[dim]± red speaks for the class, blue against it. Passes: runs of the network per image.[/]")
+    screen.print("\n[dim]± red speaks for the class, blue against it. Passes: runs per image.[/]")

@@ -120,9 +120,13 @@ def test_methods_lists_every_registered_one(run):
         "title": "Grad-CAM",
         "kind": "heatmap",
         "needs_layer": True,
+        "takes_layer": True,
         "signed": False,
         "passes": 1,
+        "passes_per": "image",
     }
+    assert found["cam"]["needs_layer"] and not found["cam"]["takes_layer"]
+    assert found["score-cam"]["passes_per"] == "channel"
     text = run("methods").stdout
     assert all(name in text for name in found)
 
