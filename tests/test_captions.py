@@ -63,6 +63,7 @@ def words(rng):
 
 @pytest.mark.parametrize("inputs", ["dict", "list", "swapped"])
 @pytest.mark.parametrize("mask_zero", [False, True])
+@pytest.mark.slow
 def test_word_at_a_step_equals_the_tape(images, words, mask_zero, inputs):
     model = captioner(mask_zero=mask_zero, inputs=inputs)
     explain = kv.GradCAM(model, layer="features", resize=False)
@@ -98,6 +99,7 @@ def test_own_word_and_step_for_each_sample(images, words):
         np.testing.assert_allclose(found.values[i], heat[i], rtol=1e-4, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_guided_grad_cam_is_the_product(images, words):
     model, data = captioner(), {"image": images, "words": words}
 

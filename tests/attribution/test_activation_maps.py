@@ -226,6 +226,7 @@ MASKS = {
 @pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize("method", ["grad_cam", "hires_cam", "score_cam", "ablation_cam"])
 @pytest.mark.parametrize("layer", ["last", pytest.param("pool", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_the_score_of_a_segmentation_under_a_mask(method, mask, layer):
     case, mask = case_of("segmentation"), MASKS[mask]
     masks = np.broadcast_to(mask, (3, 12, 8)).astype("float32")

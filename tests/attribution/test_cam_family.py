@@ -154,6 +154,7 @@ def test_equals_the_reference(name, layer, classes, method):
 
 
 @pytest.mark.parametrize("method", BY_GRADIENT)
+@pytest.mark.slow
 def test_half_precision_is_computed_in_single(method):
     case = case_of("mixed_float16")
     values = kv.attribution.explainer(case.model, method)(case.inputs, [1, 0, 2]).values

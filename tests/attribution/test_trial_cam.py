@@ -153,6 +153,7 @@ def test_the_class_of_no_target_is_that_of_the_clean_image():
 
 @pytest.mark.parametrize("name", ["functional", "sequential", "binary"])
 @pytest.mark.parametrize("method", ["score_cam", "ablation_cam"])
+@pytest.mark.slow
 def test_a_squashed_head_is_taken_off_once(name, method):
     """Not scores of the softmax, and no softmax of a softmax: the map is that of the network of the logits."""
     case = case_of(name)
@@ -164,6 +165,7 @@ def test_a_squashed_head_is_taken_off_once(name, method):
 
 @pytest.mark.parametrize("size", [1, 2, 5, 500])
 @pytest.mark.parametrize("method", ["score_cam", "ablation_cam"])
+@pytest.mark.slow
 def test_the_batch_size_changes_nothing(method, size):
     """18 trials of three samples: chunks hold trials of several samples, and the last is not full."""
     case = case_of("functional")

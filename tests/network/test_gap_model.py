@@ -178,6 +178,7 @@ def test_fine_tuning_moves_all_but_the_statistics():
     assert all(layer.trainable for layer in trained.layers)
 
 
+@pytest.mark.slow
 def test_class_weights_reach_the_training():
     """A class of no weight is not learned."""
     images, labels = data()
@@ -202,6 +203,7 @@ def test_class_weights_reach_the_training():
         (None, "mse", "one-hot"),
     ],
 )
+@pytest.mark.slow
 def test_the_loss_fits_activation_and_labels(activation, loss, kind):
     images, labels = data(8)
     labels = labels if kind == "numbers" else np.eye(4, dtype="float32")[labels]
@@ -225,6 +227,7 @@ class Interrupt(keras.callbacks.Callback):
 
 
 @pytest.mark.parametrize("epoch", [2, 4], ids=["head", "whole"])
+@pytest.mark.slow
 def test_an_interrupted_training_goes_on(tmp_path, epoch):
     images, labels = data()
     settings = {"layer": "base/last", "epochs": 3, "fine_tune_epochs": 3, "checkpoint": tmp_path / "state"}
