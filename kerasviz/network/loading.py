@@ -144,9 +144,15 @@ def _foreign(path, state, mend):
     return LoadError(f"{str(path)!r} {state}", expected="a whole model in a .keras or .h5 file", mend=mend)
 
 
+#: How versions of Keras say that they do not know a class or function.
+_UNKNOWN = re.compile(
+    r"(?:Could not (?:locate (?:class|function)|deserialize class)|Unknown (?:layer|activation function):?) '(\w+)'"
+)
+
+
 def _unknown_name(text):
     """The name in Keras's message, which is long, else the beginning of that."""
-    named = re.search(r"(?:Could not locate (?:class|function)|Unknown (?:layer|activation function):?) '(\w+)'", text)
+    named = _UNKNOWN.search(text)
     return repr(named[1]) if named else text[:200]
 
 
@@ -157,7 +163,7 @@ def _explained(path, error):
         return _unsafe(path)
     if "truncated file" in text or isinstance(error, zipfile.BadZipFile):
         return _foreign(path, "is truncated or damaged", "Copy or save the model again")
-    if "custom_objects" in text or "Could not locate class" in text or "Unknown layer" in text:
+    if "custom_objects" in text or "Unknown layer" in text or _UNKNOWN.search(text):
         return LoadError(
             f"{str(path)!r} holds a class or function that Keras does not know: {_unknown_name(text)}",
             expected="built-in layers, or custom_objects with the others",
