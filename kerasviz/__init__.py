@@ -38,6 +38,7 @@ _HOME = {
     "ScoreCAM": "kerasviz.attribution",
     "AblationCAM": "kerasviz.attribution",
     "GuidedGradCAM": "kerasviz.attribution",
+    "Occlusion": "kerasviz.attribution",
     "attribution": None,
     "data": None,
     "errors": None,

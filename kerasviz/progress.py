@@ -10,8 +10,10 @@ PATIENCE = 2.0
 
 
 @contextmanager
-def bar(total: int, description: str) -> Iterator[Callable[[], None]]:
-    """Give a function to call after each step; draws a bar if all steps together will take over two seconds.
+def bar(total: int, description: str) -> Iterator[Callable[..., None]]:
+    """Give a function to call after each step, or with a number of steps made.
+
+    Draws a bar if all steps together will take over two seconds.
 
     On a terminal, or in a notebook that has ipywidgets; silent otherwise.
 
@@ -30,9 +32,9 @@ def bar(total: int, description: str) -> Iterator[Callable[[], None]]:
     progress = Progress(*columns, console=console, transient=True)
     start, done, task = time.monotonic(), 0, None
 
-    def advance():
+    def advance(steps: int = 1):
         nonlocal done, task
-        done += 1
+        done += steps
         if task is not None:
             progress.update(task, completed=done)
         elif watched and done < total and (time.monotonic() - start) / done * total > PATIENCE:

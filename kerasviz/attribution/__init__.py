@@ -1,5 +1,6 @@
 """Why a network decided as it did: methods that attribute a score to pixels and positions."""
 
+from kerasviz.attribution.approximation import Approximation
 from kerasviz.attribution.base import CompiledExplainer, Explainer, methods, register
 from kerasviz.attribution.cam import (
     CAM,
@@ -14,6 +15,7 @@ from kerasviz.attribution.gradients import DeconvNet, GuidedBackprop, InputXGrad
 from kerasviz.attribution.guided_grad_cam import GuidedGradCAM
 from kerasviz.attribution.integrated_gradients import IntegratedGradients
 from kerasviz.attribution.maps import ActivationMap, GradientMap
+from kerasviz.attribution.occlusion import Occlusion
 from kerasviz.attribution.one_call import explain, explainer
 from kerasviz.attribution.smoothgrad import SmoothGrad
 from kerasviz.attribution.trial_cam import AblationCAM, ScoreCAM
@@ -22,6 +24,7 @@ __all__ = [
     "CAM",
     "AblationCAM",
     "ActivationMap",
+    "Approximation",
     "CompiledExplainer",
     "DeconvNet",
     "EigenCAM",
@@ -35,6 +38,7 @@ __all__ = [
     "InputXGradient",
     "IntegratedGradients",
     "LayerCAM",
+    "Occlusion",
     "Saliency",
     "ScoreCAM",
     "SmoothGrad",

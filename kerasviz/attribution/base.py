@@ -59,7 +59,8 @@ class Explainer(ABC):
         needs_layer: whether it looks at a layer.
         signed: whether negative values mean evidence against the target.
         kind: "pixels" or "heatmap".
-        passes: how many forward and backward passes one explanation costs.
+        passes: how many forward and backward passes one explanation costs, for each of `passes_per`.
+        passes_per: "image", "channel" of the feature map, or "position" of a patch.
     """
 
     name: ClassVar[str]
@@ -68,6 +69,7 @@ class Explainer(ABC):
     kind: ClassVar[str] = "pixels"
     signed: bool = True
     passes: int = 1
+    passes_per: ClassVar[str] = "image"
     layer: str | None = None
 
     def __init__(self, model, *, batch_size: int = 32, sample=None):
@@ -96,13 +98,14 @@ class Explainer(ABC):
         """
         arrays = self.network.inputs.check(inputs)
         companions = self._companions(arrays)
-        goal = as_target(target)
+        goal = self._goal(target)
         count = len(arrays[0])
         arguments = goal.arguments(self.network, count)
         self.network.warn_of_heads()
         batches = [slice(start, min(start + self.batch_size, count)) for start in range(0, count, self.batch_size)]
         parts = []
-        with progress.bar(sum(self._calls(rows.stop - rows.start) for rows in batches), self.title) as advance:
+        steps = sum(self._calls([array[rows] for array in arrays]) for rows in batches)
+        with progress.bar(steps, self.title) as advance:
             for rows in batches:
                 batch = ([array[rows] for array in part] for part in (arrays, arguments, companions))
                 parts.append(tf.nest.map_structure(np.asarray, self._explain_batch(goal, *batch, advance)))
@@ -134,13 +137,17 @@ class Explainer(ABC):
             mend="Raise its own number of samples instead",
         )
 
+    def _goal(self, target) -> Target:
+        """What a user's target means."""
+        return as_target(target)
+
     def _companions(self, arrays):
         """Further arrays with a row per sample that the method needs, made from the inputs and checked."""
         return []
 
     @abstractmethod
-    def _calls(self, samples: int) -> int:
-        """How many steps of the progress bar a batch takes."""
+    def _calls(self, arrays) -> int:
+        """How many steps of the progress bar a batch of inputs takes."""
 
     @abstractmethod
     def _explain_batch(self, goal, arrays, arguments, companions, advance) -> Attributed:
@@ -152,7 +159,7 @@ class Explainer(ABC):
         settled = goal.settle(self.network, done, arguments)
         return goal.score(self.network, done, settled), settled
 
-    def _run(self, goal, body, arrays, arguments, *more, **fixed):
+    def _run(self, goal, body, arrays, arguments, /, *more, **fixed):
         """`body(goal, arrays, arguments, *more, **fixed)`, compiled once for each kind of target.
 
         It is free in the batch size. `fixed` is what is no tensor; each value of it compiles anew.
@@ -237,7 +244,7 @@ class CompiledExplainer(Explainer):
     def require_compilable(self):
         """It is."""
 
-    def _calls(self, samples):
+    def _calls(self, arrays):
         return 1
 
     def _explain_batch(self, goal, arrays, arguments, companions, advance):

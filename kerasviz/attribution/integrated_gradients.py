@@ -142,8 +142,8 @@ class IntegratedGradients(GradientMethod):
         given = self.baseline.get(spec.name, 0.0) if isinstance(self.baseline, dict) else self.baseline
         return baseline_like(array, given, spec.name)
 
-    def _calls(self, samples):
-        return len(pieces(len(self._points), samples, self.batch_size))
+    def _calls(self, arrays):
+        return len(pieces(len(self._points), len(arrays[0]), self.batch_size))
 
     def _explain_batch(self, goal, arrays, arguments, companions, advance):
         arrays, companions = ([tf.convert_to_tensor(array) for array in part] for part in (arrays, companions))

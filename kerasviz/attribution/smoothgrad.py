@@ -92,8 +92,8 @@ class SmoothGrad(Explainer):
     def _open(self, model, sample):
         return model.network
 
-    def _calls(self, samples):
-        return len(pieces(self.samples, samples, self.batch_size))
+    def _calls(self, arrays):
+        return len(pieces(self.samples, len(arrays[0]), self.batch_size))
 
     def _explain_batch(self, goal, arrays, arguments, companions, advance):
         arrays = [tf.convert_to_tensor(array) for array in arrays]

@@ -19,6 +19,8 @@ class TrialMap(ActivationMap):
     The passes run in batches of `batch_size`, which bounds the memory, whatever the number of channels.
     """
 
+    passes_per = "channel"
+
     @abstractmethod
     def _weights(self, batch, address, maps, score, advance) -> np.ndarray:
         """The weights `(N, C)` of the channels of a feature map.
@@ -31,15 +33,11 @@ class TrialMap(ActivationMap):
             advance: called after each batch of trials.
         """
 
-    @property
-    def passes(self):  # noqa: D102
-        return sum(self._channels(address) for address in self.addresses)
-
     def _channels(self, address):
         return self._map_shape(address)[-1] or 1
 
-    def _calls(self, samples):
-        return sum(-(-samples * self._channels(address) // self.batch_size) for address in self.addresses)
+    def _calls(self, arrays):
+        return sum(-(-len(arrays[0]) * self._channels(address) // self.batch_size) for address in self.addresses)
 
     def _explain_batch(self, goal, arrays, arguments, companions, advance):
         tensors = [tf.convert_to_tensor(array) for array in arrays]
@@ -51,7 +49,7 @@ class TrialMap(ActivationMap):
             weights = -weights if self.counterfactual else weights
             laid_out = self.laid_out(activation)
             maps.append(tf.einsum("n...c,nc->n...", laid_out, tf.cast(weights, laid_out.dtype)))
-        for _ in range(self._calls(len(arrays[0])) - advance.count):
+        for _ in range(self._calls(arrays) - advance.count):
             advance()
         return Attributed([self.finished(maps, tensors)], score, settled, {})
 

@@ -29,8 +29,6 @@ def _describe(kind):
     import keras
     from keras import layers
 
-    from kerasviz.attribution.trial_cam import TrialMap
-
     tiny = keras.Sequential(
         [
             keras.Input((8, 8, 3)),
@@ -40,7 +38,6 @@ def _describe(kind):
         ]
     )
     made = kind(tiny)
-    by_channel = isinstance(made, TrialMap)
     return {
         "name": made.name.replace("_", "-"),
         "title": made.title,
@@ -48,8 +45,8 @@ def _describe(kind):
         "needs_layer": made.needs_layer,
         "takes_layer": "layer" in inspect.signature(kind).parameters,
         "signed": bool(made.signed),
-        "passes": 1 if by_channel else made.passes,
-        "passes_per": "channel" if by_channel else "image",
+        "passes": made.passes,
+        "passes_per": made.passes_per,
     }
 
 
@@ -71,7 +68,7 @@ def _print(rows, out):
             "pixels" if row["kind"] == "pixels" else "regions",
             "±" if row["signed"] else "",
             "yes" if row["takes_layer"] else "",
-            f"{row['passes']}" + ("/channel" if row["passes_per"] == "channel" else ""),
+            f"{row['passes']}" + ("" if row["passes_per"] == "image" else f"/{row['passes_per']}"),
         )
     screen = Console(file=out, highlight=False)
     screen.print(table)

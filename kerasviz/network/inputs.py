@@ -97,6 +97,14 @@ class Inputs:
             )
         return arrays
 
+    def check_one(self, number: int, value) -> np.ndarray:
+        """One of the inputs, by its number, checked by itself.
+
+        Raises:
+            InputError: as for `check`.
+        """
+        return self._checked(value, self.specs[number])
+
     def _flatten(self, inputs):
         if isinstance(inputs, tf.data.Dataset):
             raise InputError(

@@ -97,18 +97,23 @@ def run_graph_with(graph_model, twin, twins: dict):
 
 
 def precision(operation, compute_dtype: str) -> dict:
-    """The attributes with which a copy of a half-precision layer or op computes in `compute_dtype`.
+    """The attributes with which a copy of a layer or op computes in `compute_dtype`, its variables as they are.
 
-    Setting the public `dtype_policy` would quantize or rebuild; a copy only needs other values. Keras 3.7 also
-    puts a cast of its own in front of half-precision layers in a graph.
+    For "float32" these are needed by layers of half precision alone; for "bfloat16" by all others too. Setting the
+    public `dtype_policy` would quantize or rebuild; a copy only needs other values. Keras 3.7 also puts a cast of
+    its own in front of half-precision layers in a graph.
     """
     half = ("float16", "bfloat16")
+    others = ("float32", *half) if compute_dtype == "bfloat16" else half
     if isinstance(operation, _core.Cast):
         return {"dtype": compute_dtype} if str(operation.dtype) in half else {}
     policy = operation.__dict__.get("_dtype_policy")
-    if getattr(operation, "compute_dtype", None) not in half or getattr(policy, "quantization_mode", None) is not None:
+    if (
+        getattr(operation, "compute_dtype", None) not in others
+        or getattr(policy, "quantization_mode", None) is not None
+    ):
         return {}
-    return {"_dtype_policy": keras.DTypePolicy(compute_dtype)}
+    return {"_dtype_policy": keras.DTypePolicy("mixed_bfloat16" if compute_dtype == "bfloat16" else compute_dtype)}
 
 
 # Op classes that Keras makes of a function called on a symbolic tensor. They have no public names.

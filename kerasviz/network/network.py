@@ -10,8 +10,8 @@ from kerasviz.errors import KerasvizWarning, LayerError
 from kerasviz.network import cloning, heads, loading, spatial
 from kerasviz.network.layers import Address, Directory, Entry
 from kerasviz.network.tapping import call_with_taps
-from kerasviz.network.trace import Trace, named_outputs
-from kerasviz.network.twins import Twins
+from kerasviz.network.trace import Trace, named_outputs, owners
+from kerasviz.network.twins import Recorder, Twins
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class Network:
         model: any built Keras model, or the path of a saved one.
         rule: the backward rule of its rectifiers, a name of `kerasviz.network.rules.RULES`.
         smooth: also apply the rule to smooth activations; see `kerasviz.network.rules`.
+        precision: the dtype in which layers compute, whatever the model's own: "float32", or "bfloat16" between
+            float32 weights and scores, for what is averaged over many passes on hardware that is fast in it.
         sample: inputs with a batch axis. Needed only by subclassed models that declare no input shape.
 
     Raises:
@@ -56,13 +58,13 @@ class Network:
         ('conv', (None, 6, 6, 4))
     """
 
-    def __init__(self, model, *, rule: str = "backprop", smooth: bool = False, sample=None):
+    def __init__(self, model, *, rule: str = "backprop", smooth: bool = False, precision: str = "float32", sample=None):
         model = loading.as_model(model)
         self.inputs = cloning.known_inputs(model, sample)
         self.name = model.name
         self.rule = rule
         self._directory = Directory(model)
-        twins = Twins(cloning.rule_swap(rule, smooth), compute_dtype="float32")
+        twins = Twins(cloning.rule_swap(rule, smooth), compute_dtype=precision)
         self._twin = twins.of(model)
         self._twin_ids = twins.twin_ids()
         self.replaced = tuple(twins.swapped)
@@ -152,6 +154,28 @@ class Network:
         # The one trace is taken here: nothing that is passed later can retrace it.
         traced = tf.function(body, input_signature=signature, autograph=False).get_concrete_function()
         return lambda *arguments: traced(*tf.nest.map_structure(tf.convert_to_tensor, arguments))
+
+    def traced(self, body, signature):
+        """Trace a function that runs the network, and tell which layer each of its ops belongs to.
+
+        Args:
+            body: takes tensors of the signature.
+            signature: a list of `tf.TensorSpec`, or a structure of them.
+
+        Returns:
+            The concrete function, and a dict from names of ops to paths of layers: of the innermost that returned
+            what the op led to.
+        """
+        paths, returned = self._paths_by_twin(), []
+
+        def seen(twin_id, output):
+            if twin_id in paths:
+                returned.append((paths[twin_id], output))
+            return output
+
+        with Recorder(seen):
+            done = tf.function(body, input_signature=signature, autograph=False).get_concrete_function()
+        return done, owners(done.graph, returned)
 
     def differentiate(self, tensors: list, score, *, inputs: bool = False, at=(), taps=()):
         """The gradients of a score with respect to inputs and activations, in one pass inside a `tf.function`.

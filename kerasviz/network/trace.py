@@ -153,6 +153,24 @@ def _missed_rectifiers(graph):
     )
 
 
+def owners(graph, returned) -> dict[str, str]:
+    """The layer that each op of a graph belongs to.
+
+    Args:
+        graph: a traced graph.
+        returned: paths of layers with what they returned, inner layers before those around them.
+    """
+    owner: dict[str, str] = {}
+    for path, output in returned:
+        waiting = [part.op for part in keras.tree.flatten(output) if isinstance(part, tf.Tensor)]
+        while waiting:
+            op = waiting.pop()
+            if op.name not in owner and op.graph is graph and op.type != "Placeholder":
+                owner[op.name] = path
+                waiting.extend(tensor.op for tensor in op.inputs)
+    return owner
+
+
 def named_outputs(model, outputs) -> dict[str, tf.Tensor]:
     """The outputs of a call of a model by name: their keys, the names of the layers, or numbers."""
     leaves = list(_leaves(outputs))

@@ -181,7 +181,7 @@ def require_built(model):
 
 
 class Recorder:
-    """While entered, hands each output of the wanted twins to `seen`. Per thread; recorders nest.
+    """While entered, hands each output of a twin to `seen`. Per thread; of nested ones the inner sees it first.
 
     Args:
         seen: `seen(twin_id, output) -> output`, called in the order in which layers return.
@@ -191,8 +191,9 @@ class Recorder:
         self._seen = seen
 
     def __enter__(self):
-        self._outer = getattr(_recording, "seen", None)
-        _recording.seen = self._seen
+        self._outer = outer = getattr(_recording, "seen", None)
+        seen = self._seen
+        _recording.seen = seen if outer is None else lambda twin_id, output: outer(twin_id, seen(twin_id, output))
         return self
 
     def __exit__(self, *_):

@@ -6,7 +6,8 @@ import tensorflow as tf
 from kerasviz.errors import TargetError
 from kerasviz.targets.base import Target, as_array
 
-_TOP = -1
+#: The class number that stands for a sample's top class until it is settled.
+TOP = -1
 
 
 class ClassScore(Target):
@@ -37,7 +38,7 @@ class ClassScore(Target):
 
     def _index(self, name, width, binary, count):
         if self.index is None:
-            return np.full(count, _TOP, np.int32)
+            return np.full(count, TOP, np.int32)
         index = as_array(self.index, "target")
         if index.dtype.kind not in "ui":
             raise TargetError(
@@ -79,7 +80,7 @@ class ClassScore(Target):
         index, *masks = arguments
         scores = self._scores(network, done, masks)
         top = tf.argmax(scores, axis=-1, output_type=tf.int32)
-        return [tf.where(index == _TOP, top, index), *masks]
+        return [tf.where(index == TOP, top, index), *masks]
 
     def score(self, network, done, arguments):  # noqa: D102
         index, *masks = self.settle(network, done, arguments)
