@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from kerasviz import plotting
-from kerasviz.errors import InputError, KerasvizError, LoadError, SaveError, SettingError
+from kerasviz.errors import InputError, KerasvizError, LoadError, SaveError
+from kerasviz.plotting.naming import class_name
 
 _ARRAYS = "arrays.npz"
 _MANIFEST = "manifest.json"
@@ -176,7 +177,7 @@ class Explanation:
     def _title(self, i, labels):
         target = self.target
         if not isinstance(target, str):
-            target = f"class {int(target[i])}" if labels is None else _label(labels, int(target[i]))
+            target = class_name(labels, int(target[i]))
         score = "" if self.score is None else f", score {float(self.score[i]):.3g}"
         return f"{self.method}: {target}{score}"
 
@@ -230,17 +231,6 @@ class Explanation:
             names.append(f"{i:04d}.png")
             figure.savefig(folder / names[-1], metadata={"Description": title})
         return names
-
-
-def _label(labels, number):
-    try:
-        return str(labels[number])
-    except (LookupError, TypeError) as error:
-        raise SettingError(
-            f"labels has no entry for the class {number}",
-            expected="a name for every class, in the order of the outputs",
-            mend="Give all labels, or none",
-        ) from error
 
 
 def _is_saved(folder):

@@ -21,6 +21,7 @@ from kerasviz.cli.explain import explain
 from kerasviz.cli.inspect import inspect
 from kerasviz.cli.localize import localize
 from kerasviz.cli.methods import methods
+from kerasviz.cli.occlude import occlude
 
 app = typer.Typer(
     name="kerasviz",
@@ -33,6 +34,7 @@ app = typer.Typer(
 app.command(no_args_is_help=True)(explain)
 app.command(no_args_is_help=True)(inspect)
 app.command(no_args_is_help=True)(localize)
+app.command(no_args_is_help=True)(occlude)
 app.command()(methods)
 app.command()(demo)
 

@@ -42,6 +42,12 @@ class Reporter:
         """Say which image was skipped, and why."""
         self._line("skipped", "yellow", text)
 
+    def note(self, text: str):
+        """Say what is about to happen."""
+        if self._status:
+            self.status()
+        self._console.print(one_line(text), style="dim", markup=False, soft_wrap=True)
+
     def status(self, text: str = ""):
         """Say on a terminal what goes on now, in place of what was said before."""
         if not self._console.is_terminal:

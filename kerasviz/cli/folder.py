@@ -21,12 +21,13 @@ class Folder:
         overwrite: whether results of an earlier run may be replaced.
 
     Attributes:
+        overwrite: whether they may.
         stems: for each image a name without suffix that no other image has.
     """
 
     def __init__(self, path: Path, images: list[Path], *, overwrite: bool = False):
         self.path = path
-        self._overwrite, self._opened = overwrite, False
+        self.overwrite, self._opened = overwrite, False
         here = _real(path)
         self._taken = {image.name.casefold() for image in images if _real(image.parent) == here}
         stems = _Names()
@@ -47,7 +48,7 @@ class Folder:
         if not os.access(above, os.W_OK):
             raise self._unwritable(f"you may not write to {str(above)!r}")
         there = self._there(methods)
-        if there and not self._overwrite:
+        if there and not self.overwrite:
             more = f" and {len(there) - 1} more" if len(there) > 1 else ""
             raise SaveError(
                 f"{str(self.path / there[0])!r}{more} exists already",
@@ -81,6 +82,10 @@ class Folder:
         self._taken.add(name.casefold())
         return name
 
+    def arrays(self, stem: str, method: str) -> Path:
+        """Where the arrays of an image go, a folder of `Explanation.save`."""
+        return self.path / f"{stem}-{method}"
+
     def write_manifest(self, document: dict):
         """Write the manifest, whole or not at all.
 
@@ -109,7 +114,9 @@ class Folder:
             return []
         stems = "|".join(re.escape(stem) for stem in self.stems)
         kinds = "|".join(re.escape(method) for method in methods)
-        ours = re.compile(rf"(?:{stems})(?:-(?:{kinds})-.+)?\.png|{re.escape(MANIFEST)}", re.IGNORECASE)
+        ours = re.compile(
+            rf"(?:{stems})(?:(?:-(?:{kinds})-.+)?\.png|-(?:{kinds}))|{re.escape(MANIFEST)}", re.IGNORECASE
+        )
         names = sorted(entry.name for entry in self.path.iterdir())
         return [name for name in names if ours.fullmatch(name) and name.casefold() not in self._taken]
 

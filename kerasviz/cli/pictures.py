@@ -38,6 +38,18 @@ class Frame:
         """Whether pictures keep sizes of their own, so that they cannot share a batch."""
         return self.height is None or self.width is None
 
+    def size_of(self, file: Path) -> tuple[int, int]:
+        """Height and width that a picture has for the network.
+
+        Raises:
+            ImageError: as for `kerasviz.data.load_image`, for a frame that is free.
+        """
+        size = (self.height, self.width)
+        if not self.free:
+            return size
+        own = data.load_image(file, channels=self.channels).shape[:2]
+        return tuple(given or side for given, side in zip(size, _bounded(own), strict=True))
+
     def read(self, file: Path) -> tuple[np.ndarray, np.ndarray]:
         """Read a picture.
 
@@ -47,10 +59,7 @@ class Frame:
         Raises:
             ImageError: as for `kerasviz.data.load_image`.
         """
-        size = (self.height, self.width)
-        if self.free:
-            own = data.load_image(file, channels=self.channels).shape[:2]
-            size = tuple(given or side for given, side in zip(size, _bounded(own), strict=True))
+        size = self.size_of(file)
         pixels = data.load_image(file, size, fit=self.fit, channels=self.channels)
         larger = _SHOWN / max(size)
         if larger <= 1:
@@ -59,8 +68,12 @@ class Frame:
         return pixels, data.load_image(file, shown, fit=self.fit, channels=self.channels)
 
 
-def parse_size(given: str | None) -> tuple[int, int] | None:
+def parse_size(given: str | None, option: str = "--size") -> tuple[int, int] | None:
     """Height and width from "224" or "224x320".
+
+    Args:
+        given: what the user wrote, or None.
+        option: where.
 
     Raises:
         SettingError: it is something else.
@@ -70,9 +83,9 @@ def parse_size(given: str | None) -> tuple[int, int] | None:
     sides = given.lower().replace("×", "x").split("x")
     if len(sides) > 2 or not all(side.strip().isdecimal() and int(side) > 0 for side in sides):
         raise SettingError(
-            f"--size {given!r}",
+            f"{option} {given!r}",
             expected="pixels, as one number or as HEIGHTxWIDTH",
-            mend="For example --size 224, or --size 224x320",
+            mend=f"For example {option} 224, or {option} 224x320",
         )
     return int(sides[0]), int(sides[-1])
 
@@ -121,8 +134,6 @@ def contact_sheet(
     Returns:
         `(H, W, 3)` uint8.
     """
-    from PIL import Image
-
     from kerasviz.plotting.canvas import Tile, draw_sheet
 
     photo, lines = plotting.display_image(shown), []
@@ -131,8 +142,15 @@ def contact_sheet(
         for first in range(0, len(tiles), _COLUMNS):
             head = Tile(photo, title) if first == 0 else None
             lines.append([head, *tiles[first : first + _COLUMNS]])
+    return rendered(draw_sheet(lines, tile=2.0))
+
+
+def rendered(figure) -> np.ndarray:
+    """A matplotlib figure as `(H, W, 3)` uint8."""
+    from PIL import Image
+
     buffer = io.BytesIO()
-    draw_sheet(lines, tile=2.0).savefig(buffer, format="png")
+    figure.savefig(buffer, format="png")
     return np.asarray(Image.open(buffer).convert("RGB"))
 
 

@@ -32,9 +32,9 @@ def frame_of(opened: Opened, sides: tuple[int, int] | None, fit: str) -> Frame:
     height, width, channels = require_image_input(opened)
     if sides is not None and any(own not in (None, asked) for own, asked in zip((height, width), sides, strict=True)):
         raise SettingError(
-            f"--size {sides[0]}x{sides[1]}",
+            f"A size of {sides[0]}x{sides[1]}",
             expected=f"{height}x{width}, the size that the model {opened.network.name!r} takes",
-            mend="Leave --size out",
+            mend="Leave the size out",
         )
     return Frame(*(sides or (height, width)), channels, fit)
 

@@ -1,10 +1,12 @@
 """Explaining many picture files with some methods: the work behind `explain` and `demo`."""
 
 import itertools
+import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -57,6 +59,9 @@ class Work:
         style: how maps are drawn.
         batch_size: images that run at once.
     """
+
+    #: How many maps an image has at least that gets a contact sheet.
+    sheet_from: ClassVar[int] = 2
 
     images: list[Path]
     opened: Opened
@@ -112,11 +117,14 @@ class Work:
             with warnings.catch_warnings():
                 # They count the rows of a batch; here the image is named.
                 warnings.filterwarnings("ignore", ".*zero (everywhere|or constant)", KerasvizWarning)
+                began = time.perf_counter()
                 explanation = explain(inputs[rows], target=goal)
+                seconds = time.perf_counter() - began
                 maps = [
                     self.style.draw(values, shown[i], kind=explanation.kind, signed=explanation.signed)
                     for values, i in zip(np.asarray(explanation), rows, strict=True)
                 ]
+                self._keep(results, stems, shown, asked, explanation, seconds)
             for i, one, values, picture in zip(rows, asked, np.asarray(explanation), maps, strict=True):
                 file = self.folder.name(stems[i], name.replace("_", "-"), one.name)
                 self._save(file, picture, results[i].image, explain, one)
@@ -132,8 +140,11 @@ class Work:
                     )
         status("contact sheets")
         for result, stem, each in zip(results, stems, shown, strict=True):
-            if len(result.drawn) > 1:
+            if len(result.drawn) >= self.sheet_from:
                 self._sheet(result, stem, each)
+
+    def _keep(self, results, stems, shown, asked, explanation, seconds):
+        """What else becomes of the explanation of a batch, for commands that make more of it than pictures."""
 
     def _sheet(self, result, stem, shown):
         # From the files: all maps of a batch together would fill the memory.

@@ -14,7 +14,7 @@ _MOST_ROWS = 50
 _BAR, _LABEL = 10, 28  # cells of a full bar; characters of a label
 
 
-def carry_out(work: Work, reporter: Reporter, out, *, json: bool) -> int:
+def carry_out(work: Work, reporter: Reporter, out, *, json: bool, document=None, table=None) -> int:
     """Run, write the manifest whatever happens, and print what was found.
 
     Args:
@@ -22,6 +22,8 @@ def carry_out(work: Work, reporter: Reporter, out, *, json: bool) -> int:
         reporter: says on stderr what goes on.
         out: the real stdout.
         json: print the manifest instead of a table.
+        document: makes the manifest, in the place of `manifest`.
+        table: prints what was found, in the place of `print_table`.
 
     Returns:
         The exit code.
@@ -30,6 +32,7 @@ def carry_out(work: Work, reporter: Reporter, out, *, json: bool) -> int:
         ImageError: no image could be read.
         SaveError: something cannot be written.
     """
+    document, table = document or manifest, table or print_table
     results, complete = [], False
     try:
         for result in work.run(reporter.status):
@@ -39,8 +42,8 @@ def carry_out(work: Work, reporter: Reporter, out, *, json: bool) -> int:
         complete = True
     finally:
         if any(result.drawn for result in results):
-            document = manifest(work, results, complete=complete, warnings=reporter.warnings)
-            work.folder.write_manifest(document)
+            found = document(work, results, complete=complete, warnings=reporter.warnings)
+            work.folder.write_manifest(found)
     reporter.status()
     skipped = sum(result.reason is not None for result in results)
     if skipped == len(results):
@@ -50,9 +53,9 @@ def carry_out(work: Work, reporter: Reporter, out, *, json: bool) -> int:
             mend="The reasons stand above",
         )
     if json:
-        print_json(document, out)
+        print_json(found, out)
     else:
-        print_table(work, results, out)
+        table(work, results, out)
     return SOME_SKIPPED if skipped else 0
 
 
@@ -124,10 +127,15 @@ def print_table(work: Work, results: Sequence[Result], out):
     console.print(table)
     if len(explained) > _MOST_ROWS:
         console.print(f"… and {len(explained) - _MOST_ROWS} more, in manifest.json\n")
-    files = sum(len(_files(result)) for result in explained)
-    skipped = len(results) - len(explained)
+    print_counts(work, results, sum(len(_files(result)) for result in explained), console)
+
+
+def print_counts(work: Work, results: Sequence[Result], files: int, console):
+    """Print the last line: how many images were explained, and how many pictures are where."""
+    skipped = sum(result.reason is not None for result in results)
     console.print(
-        f"\n{_count(len(explained), 'image')}, {_count(files, 'picture')} in [cyan]{_escaped(work.folder.path)}[/]"
+        f"\n{_count(len(results) - skipped, 'image')}, {_count(files, 'picture')} in "
+        f"[cyan]{_escaped(work.folder.path)}[/]"
         + (f", [yellow]{_count(skipped, 'image')} skipped[/]" if skipped else ""),
         soft_wrap=True,
     )
@@ -189,6 +197,8 @@ def _files(result):
 
 
 def _plain(value):
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 

@@ -33,7 +33,9 @@ from kerasviz.plotting.figures import figure, plot
 from kerasviz.plotting.images import display_image
 from kerasviz.plotting.kernels import filters
 from kerasviz.plotting.montage import grid
+from kerasviz.plotting.positions import three_maps
 from kerasviz.plotting.saving import save_png
+from kerasviz.plotting.sheets import sweep_sheet
 
 __all__ = [
     "display_image",
@@ -47,4 +49,6 @@ __all__ = [
     "reduce_channels",
     "save_png",
     "signed",
+    "sweep_sheet",
+    "three_maps",
 ]

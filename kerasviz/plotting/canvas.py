@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from kerasviz.plotting.colors import Palette
 
@@ -24,6 +25,9 @@ _MARGIN = 0.08
 _GAP = 0.07
 _BAR_GAP, _BAR, _BAR_TEXT = 0.06, 0.09, 0.45
 _TALLEST, _FLATTEST = 2.0, 0.1  # height of a cell in units of its width
+_SMALL = FONT - 2
+LEGEND_LINE = _SMALL * 1.6 / 72  # inches
+_LEGEND_MARGIN, _LEGEND_MOST = 0.6, 2.4  # what is no text, and how wide all may be
 _FRAME = {"color": "0.6", "linewidth": 0.4}
 
 
@@ -38,11 +42,30 @@ class NotebookFigure(Figure):
 
 @dataclass(frozen=True)
 class Bar:
-    """A colour bar: the palette and the values of its ends."""
+    """A colour bar: the palette, the values of its ends, and what the values are."""
 
     palette: Palette
     low: float
     high: float
+    label: str = ""
+
+    @property
+    def width(self) -> float:
+        """The inches that it takes beside its picture."""
+        return _BAR_GAP + _BAR + _BAR_TEXT + (LINE if self.label else 0.0)
+
+
+@dataclass(frozen=True)
+class Legend:
+    """Names with the colours, 0..255, that stand for them."""
+
+    entries: Sequence[tuple[str, Sequence[int]]]
+
+    @property
+    def width(self) -> float:
+        """The inches that it takes beside its picture."""
+        longest = max(len(name) for name, _ in self.entries) * _CHARACTER * _SMALL / FONT
+        return min(longest + _LEGEND_MARGIN, _LEGEND_MOST)
 
 
 @dataclass(frozen=True)
@@ -51,7 +74,7 @@ class Tile:
 
     picture: np.ndarray
     title: str = ""
-    bar: Bar | None = None
+    bar: Bar | Legend | None = None
 
 
 def draw_sheet(
@@ -74,12 +97,12 @@ def draw_sheet(
         dpi: dots an inch.
     """
     count = max(len(row) for row in rows)
-    bars = [any(len(row) > c and row[c] is not None and row[c].bar for row in rows) for c in range(count)]
+    bars = [[row[c].bar.width for row in rows if len(row) > c and row[c] and row[c].bar] for c in range(count)]
     side = LINE + 0.06 if any(row_titles) else 0.0
     lefts, x = [], _MARGIN + side
     for column in range(count):
         lefts.append(x)
-        x += tile + (_BAR_GAP + _BAR + _BAR_TEXT if bars[column] else 0.0)
+        x += tile + max(bars[column], default=0.0)
         x += _GAP * (3 if group > 1 and (column + 1) % group == 0 else 1)
     width = x - _GAP * (3 if group > 1 and count % group == 0 else 1) + _MARGIN
 
@@ -142,14 +165,32 @@ def show(axes, picture: np.ndarray, **extent) -> None:
 
 
 def add_bar(fig: Figure, bar: Bar, left: float, bottom: float, height: float) -> None:
-    """A colour bar with its numbers on the right; places in inches."""
+    """A colour bar with its numbers on the right, and behind them what they are; places in inches."""
     axes = add_axes(fig, left, bottom, _BAR, height)
     colors = ScalarMappable(Normalize(bar.low, bar.high), ListedColormap(bar.palette.table / 255.0))
     ticks = [bar.low, 0.0, bar.high] if bar.palette.signed else [bar.low, bar.high]
     drawn = fig.colorbar(colors, cax=axes, ticks=ticks)
-    drawn.ax.set_yticklabels([f"{tick:.3g}".replace("-", "−") for tick in ticks], fontsize=FONT - 2)
+    numbers = drawn.ax.set_yticklabels([f"{tick:.3g}".replace("-", "−") for tick in ticks], fontsize=_SMALL)
+    # Those at the ends stay beside the bar, clear of the rows above and below.
+    numbers[0].set_va("bottom")
+    numbers[-1].set_va("top")
     drawn.ax.tick_params(length=2, width=0.4, pad=1.5)
     drawn.outline.set(linewidth=_FRAME["linewidth"], edgecolor=_FRAME["color"])
+    place = (left + _BAR + _BAR_TEXT + LINE / 2, bottom + height / 2)
+    write(fig, wrap(bar.label, height, lines=1), place, va="center", rotation=90, fontsize=_SMALL)
+
+
+def add_legend(axes, legend: Legend) -> None:
+    """Names with their colours at the right of a picture, a line each."""
+    most = (legend.width - _LEGEND_MARGIN) * FONT / _SMALL
+    patches = [
+        Patch(fc=np.array(color) / 255, label=wrap(name, most + 0.01, lines=1)) for name, color in legend.entries
+    ]
+    drawn = axes.legend(
+        handles=patches, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=_SMALL, handlelength=1
+    )
+    for text in drawn.get_texts():
+        text.set_parse_math(False)
 
 
 def _shape_in_cell(tile: Tile) -> float:
@@ -162,6 +203,9 @@ def _place(fig: Figure, tile: Tile, left: float, top: float, cell_width: float, 
     size = min(cell_width / width, cell_height / height)
     wide, high = width * size, height * size
     x, y = left + (cell_width - wide) / 2, top - (cell_height + high) / 2
-    show(add_axes(fig, x, y, wide, high), tile.picture)
-    if tile.bar is not None:
+    axes = add_axes(fig, x, y, wide, high)
+    show(axes, tile.picture)
+    if isinstance(tile.bar, Legend):
+        add_legend(axes, tile.bar)
+    elif tile.bar is not None:
         add_bar(fig, tile.bar, x + wide + _BAR_GAP, y, high)

@@ -10,12 +10,11 @@ from kerasviz.errors import InputError, SettingError
 from kerasviz.plotting.arrays import REDUCTIONS, check_finite, check_reduction, to_numbers
 from kerasviz.plotting.colors import SIGNED, UNSIGNED, Palette
 from kerasviz.plotting.compose import OVERLAY, blend, check_alpha, default_percentile
+from kerasviz.plotting.counts import check_count, drawable
 from kerasviz.plotting.images import fit
 from kerasviz.plotting.montage import layout, read_pictures
-from kerasviz.plotting.notices import warn
 from kerasviz.plotting.ranges import Scale, limits, normalize
 
-_MOST = 64  # samples in one figure
 _SIGNAL_CHANNELS = 16
 
 
@@ -77,11 +76,11 @@ def figure(
             mend="Explain the same batch in each column",
         )
     explained = len(columns) - (images is not None)
-    _check_count(titles, explained, "titles", "columns")
-    _check_count(row_titles, counts[0], "row titles", "images")
+    check_count(titles, explained, "titles", "columns")
+    check_count(row_titles, counts[0], "row titles", "images")
     heads = [image_title] * (images is not None) + list(titles or [""] * explained)
     rows = [[Tile(picture) for picture in row] for row in zip(*columns, strict=True)]
-    return draw_sheet(rows[: _most(len(rows))], column_titles=heads, row_titles=row_titles or (), tile=tile, dpi=dpi)
+    return draw_sheet(rows[: drawable(len(rows))], column_titles=heads, row_titles=row_titles or (), tile=tile, dpi=dpi)
 
 
 def plot(
@@ -176,11 +175,11 @@ def plot(
             expected="one image a map",
             mend="Pass the same batch",
         )
-    _check_count(titles, count, "titles", "maps")
+    check_count(titles, count, "titles", "maps")
     maps = _to_maps(array, dims, channels, signed=signed)
     percentile = default_percentile(kind, signed=signed) if percentile is None else percentile
 
-    most = _most(count)
+    most = drawable(count)
     maps, titles = maps[:most], list(titles or [""] * count)[:most]
     images = None if images is None else images[:most]
     ranges = limits(maps, signed=signed, percentile=percentile, scale=scale)
@@ -266,18 +265,3 @@ def _to_maps(array: np.ndarray, dims: int, channels: str | None, *, signed: bool
         return maps
     maps = REDUCTIONS[channels or ("sum" if signed else "max_abs")](maps)
     return maps[..., None] if dims == 1 else maps
-
-
-def _check_count(texts, count: int, what: str, of: str) -> None:
-    if texts is not None and (isinstance(texts, str) or len(texts) != count):
-        raise InputError(
-            f"{1 if isinstance(texts, str) else len(texts)} {what} were given for {count} {of}",
-            expected="one for each",
-            mend="Use an empty string where there is none",
-        )
-
-
-def _most(count: int) -> int:
-    if count > _MOST:
-        warn(f"Of {count} samples the first {_MOST} are drawn")
-    return min(count, _MOST)
