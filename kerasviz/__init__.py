@@ -39,6 +39,8 @@ _HOME = {
     "AblationCAM": "kerasviz.attribution",
     "GuidedGradCAM": "kerasviz.attribution",
     "Occlusion": "kerasviz.attribution",
+    "RISE": "kerasviz.attribution",
+    "Ablation": "kerasviz.attribution",
     "attribution": None,
     "data": None,
     "errors": None,

@@ -1,5 +1,6 @@
 """Why a network decided as it did: methods that attribute a score to pixels and positions."""
 
+from kerasviz.attribution.ablation import Ablation
 from kerasviz.attribution.approximation import Approximation
 from kerasviz.attribution.base import CompiledExplainer, Explainer, methods, register
 from kerasviz.attribution.cam import (
@@ -17,11 +18,14 @@ from kerasviz.attribution.integrated_gradients import IntegratedGradients
 from kerasviz.attribution.maps import ActivationMap, GradientMap
 from kerasviz.attribution.occlusion import Occlusion
 from kerasviz.attribution.one_call import explain, explainer
+from kerasviz.attribution.rise import RISE
 from kerasviz.attribution.smoothgrad import SmoothGrad
 from kerasviz.attribution.trial_cam import AblationCAM, ScoreCAM
 
 __all__ = [
     "CAM",
+    "RISE",
+    "Ablation",
     "AblationCAM",
     "ActivationMap",
     "Approximation",

@@ -60,7 +60,7 @@ class Explainer(ABC):
         signed: whether negative values mean evidence against the target.
         kind: "pixels" or "heatmap".
         passes: how many forward and backward passes one explanation costs, for each of `passes_per`.
-        passes_per: "image", "channel" of the feature map, or "position" of a patch.
+        passes_per: "image", "channel" of the feature map, "position" of a patch, or "segment".
     """
 
     name: ClassVar[str]

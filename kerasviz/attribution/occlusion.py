@@ -8,10 +8,10 @@ import tensorflow as tf
 
 from kerasviz.attribution.approximation import Approximation, error
 from kerasviz.attribution.base import checked_seed, register
-from kerasviz.attribution.fills import described, fill_like
+from kerasviz.attribution.fills import described
 from kerasviz.attribution.patches import cut
 from kerasviz.attribution.patching import Patching
-from kerasviz.attribution.positions import Grid
+from kerasviz.attribution.positions import Grid, per_axis
 from kerasviz.errors import LayerError, SettingError, TargetError
 from kerasviz.network.spatial import is_spatial
 from kerasviz.targets import ClassScore
@@ -108,7 +108,7 @@ class Occlusion(Patching):
             "fill": described(self.fill),
             "interpolate": self.interpolate,
             **({} if self.approximate is None else {"approximate": asdict(self.approximate)}),
-            **({"seed": self.seed} if self.fill == "noise" else {}),
+            **({"seed": self.seed} if described(self.fill) == "noise" else {}),
             **super().settings,
         }
 
@@ -131,7 +131,7 @@ class Occlusion(Patching):
         return error(*maps)
 
     def _companions(self, arrays):
-        return [fill_like(arrays[n], self.fill, self.network.inputs.specs[n].name, self.seed) for n in self.numbers]
+        return self.filled(arrays, self.fill, self.seed)
 
     def _patches_over(self, space):
         return [(grid.starts, grid.size) for grid in self.grids(space)]
@@ -177,7 +177,7 @@ class Occlusion(Patching):
         if len(second):
             scores[second] = at(second)["score"]
         advance(len(starts) - len(first) - len(second))
-        return {"score": scores}
+        return {"score": scores.astype(np.float32)}
 
     def _score_by_name(self, goal, tensors, arguments):
         return {"score": self._scores(goal, tensors, arguments)[0]}
@@ -250,11 +250,9 @@ def _pairs(size, stride):
 
 def _settled(size, stride, space):
     """A size and a stride, their defaults filled in."""
-    size = max(1, round(min(space) / 7)) if size is None else size
+    size = per_axis("size", max(1, round(min(space) / 7)) if size is None else size, len(space))
     parts = 4 if len(space) < 3 else 2
-    if stride is None:
-        stride = tuple(max(1, n // parts) for n in size) if isinstance(size, tuple) else max(1, int(size) // parts)
-    return size, stride
+    return size, tuple(max(1, n // parts) for n in size) if stride is None else stride
 
 
 def _total(activation):

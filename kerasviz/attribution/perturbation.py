@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasviz.attribution.base import Attributed, Explainer, checked_choice
+from kerasviz.attribution.fills import fill_like
 from kerasviz.errors import SettingError
 from kerasviz.network import Network
 from kerasviz.targets import ClassScore, Target, as_target
@@ -102,6 +103,11 @@ class Perturbation(Explainer):
     def _of_variants(self, goal, tensors, arguments, variants, *, number):
         """The scores of variants `(P, *space, C)` of an input of one sample, inside a `tf.function`."""
         return self._scores(goal, *self.among(tensors, arguments, variants, number))[0]
+
+    def filled(self, arrays, fill, seed: int) -> list[np.ndarray]:
+        """What hides parts of each perturbed input; see `kerasviz.attribution.fills.fill_like`."""
+        named = zip(self.numbers, self.explained_inputs, strict=True)
+        return [fill_like(arrays[number], fill, name, seed) for number, name in named]
 
     def among(self, tensors, arguments, variants, number):
         """Variants of one input of a sample, with the sample's other inputs and its arguments repeated beside them.

@@ -9,6 +9,8 @@ import tensorflow as tf
 
 #: What squashes scores into probabilities.
 SQUASHING = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sigmoid"}
+#: The functions that do so, by these names.
+SQUASH = {"softmax": tf.nn.softmax, "log_softmax": tf.nn.log_softmax, "sigmoid": tf.nn.sigmoid}
 #: Ops that only move values to other places or types.
 _MOVING = frozenset({"Identity", "IdentityN", "Cast", "Reshape", "Squeeze", "ExpandDims", "Transpose", "StopGradient"})
 #: Ops behind which a softmax still makes the output probabilities, but cannot be taken off.

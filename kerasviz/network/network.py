@@ -137,7 +137,12 @@ class Network:
         }
         outputs, activations = call_with_taps(self._twin, self.inputs.pack(tensors), ids, tape, instead)
         named = named_outputs(self._twin, outputs)
-        scores = {name: tf.cast(heads.strip(output)[0], tf.float32) for name, output in named.items()}
+        stripped = {name: heads.strip(output) for name, output in named.items()}
+        scores = {name: tf.cast(before, tf.float32) for name, (before, _) in stripped.items()}
+        for name, (_, head) in stripped.items():
+            # Probabilities near 1 have few digits in half precision; those of the scores have all.
+            if named[name].dtype == tf.bfloat16 and head in heads.SQUASH:
+                named[name] = heads.SQUASH[head](scores[name])
         return Pass(named, scores, activations)
 
     def function(self, body, extra=()):

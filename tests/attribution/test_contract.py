@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 import zoo
 from reference import keras_eager
-from zoo_cases import DISTINCT, EACH_METHOD, PAIRS, SETTINGS, TRIALS, case_of, zeros_allowed
+from zoo_cases import DIFFERENCES, DISTINCT, EACH_METHOD, PAIRS, SETTINGS, case_of, zeros_allowed
 
 import kerasviz as kv
 from kerasviz.errors import InputError, KerasvizWarning, SettingError, TargetError
@@ -44,10 +44,13 @@ def test_the_registry_lists_every_method_by_its_own_name():
         "xgrad_cam",
     }
     assert set(methods) == maps | {
+        "ablation",
         "deconvnet",
         "guided_backprop",
         "input_x_gradient",
         "integrated_gradients",
+        "occlusion",
+        "rise",
         "saliency",
         "smooth_grad",
     }
@@ -64,8 +67,7 @@ def test_a_sample_does_not_depend_on_its_batch_mates(name, method):
     for i in range(case.count):
         alone = case.run(method, case.rows(i), case.target_of(i))
         for together, by_itself in zip(flat(whole), flat(alone), strict=True):
-            # Trials weigh by differences of scores, which lose digits.
-            tolerance = 1e-5 if method in TRIALS else 1e-6
+            tolerance = 1e-5 if method in DIFFERENCES else 1e-6
             assert np.abs(by_itself[0] - together[i]).max() <= tolerance * np.abs(together[i]).max()
         np.testing.assert_allclose(alone.score[0], whole.score[i], rtol=1e-6, atol=1e-6)
 
@@ -122,8 +124,8 @@ def test_no_pass_is_larger_than_the_batch_size(method):
     inputs = keras.Input((6, 6, 2))
     x = Sizes()(keras.layers.Conv2D(3, 3, activation="relu")(inputs))
     model = zoo.randomize(keras.Model(inputs, zoo.head(x)))
-    settings = {"smooth_grad": {"samples": 7}, "integrated_gradients": {"steps": 7}}.get(method, {})
-    explain = kv.attribution.explainer(model, method, batch_size=4, **settings)
+    more = {"smooth_grad": {"samples": 7}, "integrated_gradients": {"steps": 7}, "rise": {"samples": 7}}
+    explain = quick(model, method, batch_size=4, **more.get(method, {}))
     with zeros_allowed():
         explain(zoo.images(6, 6, 2, count=1), 0)
         explain(zoo.images(6, 6, 2, count=9), 0)
@@ -237,9 +239,8 @@ def counted():
 
 @pytest.mark.parametrize("method", EACH_METHOD)
 def test_two_hundred_calls_trace_once(method, counted):
-    explain = kv.attribution.explainer(
-        counted, method, **{"smooth_grad": {"samples": 2}, "integrated_gradients": {"steps": 2}}.get(method, {})
-    )
+    fewer = {"smooth_grad": {"samples": 2}, "integrated_gradients": {"steps": 2}, "rise": {"samples": 2}}
+    explain = quick(counted, method, **fewer.get(method, {}))
     images = zoo.images(6, 5, 2, count=7)
     with zeros_allowed():
         explain(images, 0)
@@ -383,4 +384,4 @@ def test_models_in_double_precision_give_float32_maps(method):
     with zeros_allowed():
         explanation, expected = quick(model, method)(images, 2), quick(twin, method)(images, 2)
     assert explanation.values.dtype == np.float32
-    same_values(explanation, expected, 1e-5 if method in TRIALS else 1e-6)
+    same_values(explanation, expected, 1e-5 if method in DIFFERENCES else 1e-6)

@@ -19,6 +19,10 @@ from kerasviz.errors import KerasvizWarning
 SETTINGS = {
     "smooth_grad": {"samples": 3, "seed": 5},
     "integrated_gradients": {"steps": 4, "gap": True},
+    "occlusion": {"size": 2, "stride": 2},
+    "rise": {"samples": 5, "probability": False},
+    "ablation": {"segments": "grid", "count": 6},
+    "prediction_difference": {"window": 2, "padding": 1, "stride": 2, "samples": 2, "sampler": "marginal"},
 }
 METHODS = sorted(kv.attribution.methods())
 #: Classes for which no map of the random networks is zero, where the zoo's own target has such maps.
@@ -34,6 +38,10 @@ TARGETS = {
 #: Class activation maps with a weighting of their own, all on the driver of Grad-CAM.
 WEIGHTINGS = ("eigen_cam", "grad_cam_plus_plus", "hires_cam", "layer_cam", "xgrad_cam")
 TRIALS = ("ablation_cam", "score_cam")
+#: What changes parts of the image.
+PERTURBATIONS = ("ablation", "occlusion", "prediction_difference", "rise")
+#: Methods whose values are differences of scores, which lose digits.
+DIFFERENCES = (*TRIALS, *PERTURBATIONS)
 #: Networks with one output that end in global average pooling and one linear layer.
 POOLED = (
     "conv1d",
@@ -177,7 +185,7 @@ def _swept(name, method):
 
 
 def _mark(name, method):
-    typical = name in TYPICAL and method not in (*WEIGHTINGS, *TRIALS)
+    typical = name in TYPICAL and method not in (*WEIGHTINGS, *DIFFERENCES)
     return [] if typical or (name in FOR_ONE and method == "guided_grad_cam") else pytest.mark.slow
 
 
@@ -187,5 +195,5 @@ PAIRS = [
     for method in METHODS
     if _swept(name, method)
 ]
-#: Trials are compared with their references in a module of their own.
-REFERENCED = [pair for pair in PAIRS if pair.values[1] not in TRIALS]
+#: These are compared with their references in modules of their own.
+REFERENCED = [pair for pair in PAIRS if pair.values[1] not in DIFFERENCES]

@@ -122,7 +122,8 @@ class Traced:
 
     def _units(self, owner):
         recognizer = Recognizer(self.graph, self.changing, self._variables)
-        ops = [op for op in self.graph.get_operations() if any(t.name in self.changing for t in op.inputs)]
+        changed = [op for op in self.graph.get_operations() if any(t.name in self.changing for t in op.inputs)]
+        ops = [op for op in changed if op.outputs]
         parts = {part.name: op for op in ops for part in absorbed(op)}
         units = []
         for op in ops:
