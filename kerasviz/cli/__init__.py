@@ -11,6 +11,8 @@ Nothing heavy is imported before a command runs, so that help and errors of usag
 """
 
 import os
+import re
+from inspect import getdoc
 from typing import Annotated
 
 import typer
@@ -31,12 +33,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     epilog="New here? [bold]kerasviz demo[/] needs no model, no picture and no network connection.",
 )
-app.command(no_args_is_help=True)(explain)
-app.command(no_args_is_help=True)(inspect)
-app.command(no_args_is_help=True)(localize)
-app.command(no_args_is_help=True)(occlude)
-app.command()(methods)
-app.command()(demo)
+
+
+def _add(command, **options):
+    # Lines that a docstring joins with a backslash keep their indentation.
+    app.command(help=re.sub(r"(?<=\S) {2,}", " ", getdoc(command)), **options)(command)
+
+
+for _command in (explain, inspect, localize, occlude):
+    _add(_command, no_args_is_help=True)
+for _command in (methods, demo):
+    _add(_command)
 
 
 def _version(asked: bool):

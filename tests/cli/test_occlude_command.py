@@ -169,12 +169,13 @@ def test_the_table_says_the_same(run, colors, pictures, labels, tmp_path):
     words = ("-m", colors, "--labels", labels, "--size", "4,8", "--three-maps", "--top", 2)
     lines = run("occlude", pictures / "red.png", *words, "-o", tmp_path / "a").stdout.splitlines()
     (image,) = document(run("occlude", pictures / "red.png", *words, "-o", tmp_path / "b", "--json"))["images"]
-    assert lines[0].split()[:4] == ["Image", "Class", "Score", "Patch"]
+    assert lines[0].split()[:4] == ["Image,", "class", "Score", "Patch"]
+    assert lines[1].strip() == "red.png"
     rows = [(one, size) for one in image["occlusion"] for size in one["sizes"]]
-    for line, (one, size) in zip(lines[1:], rows, strict=False):
+    for line, (one, size) in zip(lines[2:], rows, strict=False):
         x, y = (size["box"][0] + size["box"][2]) / 2, (size["box"][1] + size["box"][3]) / 2
         drop = f"{size['largest_drop']:.3g}"
-        said = f"{size['size'][0]} px / {size['stride'][0]} px {size['positions']} {drop} {x:g}, {y:g}"
+        said = f"{size['size'][0]} px / {size['stride'][0]} px {drop} {x:g}, {y:g}"
         assert said in " ".join(line.split())
         change = size["change"]
         assert ("never" if change is None else f"(at {change['positions']} of {size['positions']})") in line
