@@ -59,6 +59,10 @@ class SettingError(KerasvizError, ValueError):
     """A setting of a method, a picture or a command is out of range."""
 
 
+class PackageError(KerasvizError, ImportError):
+    """A package that kerasviz does not always need is not installed."""
+
+
 class ImageError(KerasvizError, ValueError):
     """A picture file cannot be read."""
 

@@ -47,7 +47,8 @@ class Ablation(Perturbation):
 
     Raises:
         InputError: the labels do not fit an input, or the method cannot divide it.
-        SettingError: as for `Perturbation`, the name of a method is unknown, or scikit-image is not installed.
+        PackageError: scikit-image is not installed, and `segments` needs it.
+        SettingError: as for `Perturbation`, or the name of a method is unknown.
 
     Warns:
         KerasvizWarning: a method finds a single segment.

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from kerasviz.attribution.baselines import baseline_like
-from kerasviz.errors import SettingError
+from kerasviz.errors import InputError, SettingError
 
 #: The width of the blur, a standard deviation as a share of an axis's length: a quarter of it is no longer seen.
 _BLUR = 0.1
@@ -29,7 +29,7 @@ def fill_like(array: np.ndarray, fill, name: str, seed: int = 0) -> np.ndarray:
         An array of the shape and dtype of `array`; do not write to it.
 
     Raises:
-        InputError: an array does not fit, or is not finite.
+        InputError: an array does not fit, is not finite, or would have to be rounded for an input of integers.
         SettingError: the name of a fill is unknown.
     """
     if isinstance(fill, str):
@@ -42,9 +42,19 @@ def fill_like(array: np.ndarray, fill, name: str, seed: int = 0) -> np.ndarray:
         made = NAMED[fill](array.astype(np.float64), seed)
         made = made if array.dtype.kind == "f" else np.clip(np.rint(made), *_limits(array.dtype))
         return np.broadcast_to(made, array.shape).astype(array.dtype)
-    if _is_colour(fill, array.shape[-1]):
-        fill = np.broadcast_to(np.asarray(fill), array.shape[1:])
-    return baseline_like(array, fill, name)
+    given = fill(array) if callable(fill) else fill
+    if _is_colour(given, array.shape[-1]):
+        given = np.broadcast_to(np.asarray(given), array.shape[1:])
+    if array.dtype.kind == "f":
+        return baseline_like(array, given, name)
+    made = baseline_like(array.astype(np.float64), given, name)
+    if (made != np.clip(np.rint(made), *_limits(array.dtype))).any():
+        raise InputError(
+            f"The fill of the input {name!r} has fractions, or numbers that {array.dtype} does not hold",
+            expected="whole numbers from {} to {}".format(*_limits(array.dtype)),
+            mend="The model takes integers here: give the fill in their units, and round it",
+        )
+    return made.astype(array.dtype)
 
 
 def described(fill):
@@ -59,7 +69,9 @@ def described(fill):
 
 
 def _is_colour(fill, channels):
-    return isinstance(fill, Sequence | np.ndarray) and np.shape(fill) == (channels,)
+    if isinstance(fill, np.ndarray):
+        return fill.shape == (channels,)
+    return isinstance(fill, Sequence) and len(fill) == channels and all(isinstance(n, Real) for n in fill)
 
 
 def _limits(dtype):

@@ -45,7 +45,7 @@ class Grid:
             SettingError: a number is not whole and positive, the patch is larger than the image, or the stride is
                 larger than the patch.
         """
-        size, stride = _each("size", size, len(space)), _each("stride", stride, len(space))
+        size, stride = per_axis("size", size, len(space)), per_axis("stride", stride, len(space))
         if any(patch > whole for patch, whole in zip(size, space, strict=True)):
             raise SettingError(
                 f"size={_short(size)} for an input of {' x '.join(map(str, space))}",
@@ -96,7 +96,12 @@ class Grid:
         return found
 
 
-def _each(name, given, axes):
+def per_axis(name: str, given, axes: int) -> tuple[int, ...]:
+    """Positive whole numbers, one for each axis; a single one stands for all.
+
+    Raises:
+        SettingError: they are something else.
+    """
     numbers = tuple(given) if isinstance(given, list | tuple) else (given,) * axes
     whole = all(isinstance(n, int | np.integer) and not isinstance(n, bool) and n > 0 for n in numbers)
     if len(numbers) != axes or not whole:

@@ -5,19 +5,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kerasviz.errors import InputError, SettingError
+from kerasviz.errors import InputError, PackageError
 
 
 def require_scikit_image(segments: str):
     """Refuse a way that needs scikit-image where that is not installed.
 
     Raises:
-        SettingError: it is not.
+        PackageError: it is not.
     """
     try:
         import skimage.segmentation  # noqa: F401
     except ImportError as error:
-        raise SettingError(
+        raise PackageError(
             f"segments={segments!r} needs scikit-image, which cannot be imported: {error}",
             expected='scikit-image, or segments="grid", an array or a callable',
             mend='Run: pip install "kerasviz[superpixels]"',

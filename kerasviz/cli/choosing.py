@@ -5,7 +5,15 @@ import warnings
 
 from kerasviz.attribution import explainer, methods
 from kerasviz.attribution.one_call import method_name
-from kerasviz.errors import InputError, KerasvizWarning, LayerError, ModelError, RuleError, SettingError
+from kerasviz.errors import (
+    InputError,
+    KerasvizWarning,
+    LayerError,
+    ModelError,
+    PackageError,
+    RuleError,
+    SettingError,
+)
 
 #: Parameters of explainers that `--set` does not offer.
 _NO_SETTINGS = {"model", "explainer", "layer", "sample", "batch_size", "seed", "output"}
@@ -29,7 +37,8 @@ def make_explainers(opened, names, *, drop_unfit, asked, common):
     Args:
         opened: the model.
         names: registered names of methods.
-        drop_unfit: leave out, with a warning, methods that the model is not made for; otherwise they raise.
+        drop_unfit: leave out, with a warning, methods that the model is not made for, or that need a package that is
+            missing; otherwise they raise.
         asked: settings that the user gave; one that no method has is refused.
         common: settings for the methods that have them.
     """
@@ -47,7 +56,7 @@ def make_explainers(opened, names, *, drop_unfit, asked, common):
         own = {key: value for key, value in {**common, **asked}.items() if key in known[name]}
         try:
             made[name] = explainer(opened.model, name, **own)
-        except (RuleError, LayerError, InputError, ModelError) as error:
+        except (RuleError, LayerError, InputError, ModelError, PackageError) as error:
             if not drop_unfit or "layer" in own:
                 raise
             left_out[name] = str(error)

@@ -14,7 +14,7 @@ from zoo_cases import case_of
 
 from kerasviz import progress
 from kerasviz.attribution.ablation import Ablation
-from kerasviz.errors import InputError, KerasvizWarning, SettingError
+from kerasviz.errors import InputError, KerasvizWarning, PackageError, SettingError
 
 
 def assert_close(values, expected, tolerance=2e-5):
@@ -265,7 +265,7 @@ def test_noise_depends_on_the_seed_alone():
 def test_without_scikit_image(monkeypatch, segments):
     monkeypatch.setitem(sys.modules, "skimage", None)
     model = case_of("sequential").model
-    with pytest.raises(SettingError, match=r'pip install "kerasviz\[superpixels\]"'):
+    with pytest.raises(PackageError, match=r'pip install "kerasviz\[superpixels\]"'):
         Ablation(model, segments)
     assert Ablation(model, "grid", count=6)(case_of("sequential").inputs, 1).extras["segments"].max() == 5
 
