@@ -40,6 +40,7 @@ _HOME = {
     "GuidedGradCAM": "kerasviz.attribution",
     "Occlusion": "kerasviz.attribution",
     "RISE": "kerasviz.attribution",
+    "PredictionDifference": "kerasviz.attribution",
     "Ablation": "kerasviz.attribution",
     "attribution": None,
     "data": None,

@@ -18,6 +18,7 @@ from kerasviz.attribution.integrated_gradients import IntegratedGradients
 from kerasviz.attribution.maps import ActivationMap, GradientMap
 from kerasviz.attribution.occlusion import Occlusion
 from kerasviz.attribution.one_call import explain, explainer
+from kerasviz.attribution.prediction_difference import PredictionDifference
 from kerasviz.attribution.rise import RISE
 from kerasviz.attribution.smoothgrad import SmoothGrad
 from kerasviz.attribution.trial_cam import AblationCAM, ScoreCAM
@@ -43,6 +44,7 @@ __all__ = [
     "IntegratedGradients",
     "LayerCAM",
     "Occlusion",
+    "PredictionDifference",
     "Saliency",
     "ScoreCAM",
     "SmoothGrad",

@@ -60,6 +60,8 @@ class Explainer(ABC):
         signed: whether negative values mean evidence against the target.
         kind: "pixels" or "heatmap".
         passes: how many forward and backward passes one explanation costs, for each of `passes_per`.
+        slow: whether an explanation of a photograph takes minutes at the defaults: thousands of passes. What runs all
+            methods leaves these out.
         passes_per: "image", "channel" of the feature map, "position" of a patch, or "segment".
     """
 
@@ -70,6 +72,7 @@ class Explainer(ABC):
     signed: bool = True
     passes: int = 1
     passes_per: ClassVar[str] = "image"
+    slow: ClassVar[bool] = False
     layer: str | None = None
 
     def __init__(self, model, *, batch_size: int = 32, sample=None):

@@ -161,7 +161,7 @@ class Occlusion(Patching):
 
     def _of_grid(self, sample, grid, fill, advance):
         starts, size = grid.starts, np.array(grid.size, np.int32)
-        body = self._in_three_maps if self.three_maps else self._score_by_name
+        body = "_in_three_maps" if self.three_maps else "_score_by_name"
         strongest = [self._strongest(sample)] if self.three_maps else []
         with_strongest = sample._replace(arguments=[*sample.arguments, *strongest])
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from kerasviz.attribution.patches import paste
 from kerasviz.attribution.perturbation import Perturbation, Sample
-from kerasviz.errors import InputError
+from kerasviz.errors import InputError, SettingError
 from kerasviz.network.incremental import Incremental, Plan
 
 
@@ -32,8 +32,8 @@ class Patching(Perturbation):
 
         Args:
             image_shape: `(H, W, C)`, needed by models that take any size.
-            target: as when explaining: targets may look at different layers.
-            number: which size, of a sweep of several.
+            target: as when explaining one image: targets may look at different layers.
+            number: which size, of a sweep of several, from 0.
 
         Returns:
             A `Plan`; print it. Its `rows` tell the layers one by one, `saved` the share of the multiplications that
@@ -41,6 +41,7 @@ class Patching(Perturbation):
 
         Raises:
             InputError: the image's shape is not known, or does not fit the model.
+            SettingError: there is no such size, or the input has no rows and columns.
 
         Example:
             >>> import kerasviz as kv
@@ -48,15 +49,21 @@ class Patching(Perturbation):
         """
         goal, first = self._goal(target), self.numbers[0]
         arrays = [self._blank(n, image_shape if n == first else None) for n in range(len(self.network.inputs.specs))]
-        starts, size = self._patches_over(arrays[first].shape[1:-1])[number]
-        arguments = goal.arguments(self.network, 1)
-        return self._engine(goal, arrays, arguments, first, self._score_alone).plan(starts, size, share=self.field)
+        sizes = self._patches_over(arrays[first].shape[1:-1])
+        if arrays[first].ndim != 4 or not 0 <= number < len(sizes):
+            raise SettingError(
+                f"number={number} of {len(sizes)} sizes, for the shape {arrays[first].shape[1:]}",
+                expected=f"a number from 0 to {len(sizes) - 1}, and an input of rows, columns and channels",
+                mend="Signals and volumes are run whole for each position",
+            )
+        engine = self._engine(goal, arrays, goal.arguments(self.network, 1), first, "_score_alone")
+        return engine.plan(*sizes[number], share=self.field)
 
     @abstractmethod
     def _patches_over(self, space) -> list[tuple[np.ndarray, tuple]]:
         """The starts `(P, axes)` and the size of the patches over an input, for each size of a sweep."""
 
-    def swept(self, sample: Sample, starts: np.ndarray, patches: Callable, advance, body=None):
+    def swept(self, sample: Sample, starts: np.ndarray, patches: Callable, advance, body: str = "_score_alone"):
         """What the network makes of copies of a sample, a patch pasted into each.
 
         Args:
@@ -64,13 +71,13 @@ class Patching(Perturbation):
             starts: `(P, axes)` int32, the first pixel of each patch.
             patches: `indices -> (n, *size, C)`, the patches for some of the positions, all of one size.
             advance: called with the number of variants after each run of them.
-            body: `(goal, tensors, arguments) -> tensors` with a row per variant, inside a `tf.function`; a method of
-                the explainer. None for the scores.
+            body: the name of a method `(goal, tensors, arguments) -> tensors` with a row per variant, that runs
+                inside a `tf.function`.
 
         Returns:
             What `body` returns as arrays, `(P, …)`, in the order of `starts`.
         """
-        groups, run = self._runs(sample, starts, tuple(patches(np.arange(1)).shape[1:-1]), body or self._score_alone)
+        groups, run = self._runs(sample, starts, tuple(patches(np.arange(1)).shape[1:-1]), body)
         parts = []
         for some in groups:
             found = run(some, tf.cast(patches(some), sample.perturbed.dtype))
@@ -97,11 +104,11 @@ class Patching(Perturbation):
     def _engine(self, goal, tensors, arguments, number, body):
         """The traced network for a kind of target and these shapes."""
         signature = [[tf.TensorSpec((None, *a.shape[1:]), a.dtype) for a in part] for part in (tensors, arguments)]
-        key = ("incremental", body.__name__, goal.key(), number, tuple(tf.nest.flatten(signature)))
+        key = ("incremental", body, goal.key(), number, tuple(tf.nest.flatten(signature)))
         with self._lock:
             if key not in self._functions:
                 self._functions[key] = Incremental(
-                    self.network, lambda inputs, settled: body(goal, inputs, settled), signature, number
+                    self.network, lambda inputs, settled: getattr(self, body)(goal, inputs, settled), signature, number
                 )
             self._functions.move_to_end(key)
             return self._functions[key]
@@ -111,7 +118,7 @@ class Patching(Perturbation):
 
     def _pasted(self, goal, tensors, arguments, starts, patches, *, number, body):
         variants = paste(tensors[number], starts, patches)
-        return body(goal, *self.among(tensors, arguments, variants, number))
+        return getattr(self, body)(goal, *self.among(tensors, arguments, variants, number))
 
     def _blank(self, number, image_shape):
         """A sample of zeros of an input's shape, or of an image's."""

@@ -155,11 +155,15 @@ class Perturbation(Explainer):
         names = {specs[number].name: number for number in spatial}
         wanted = list(spatial) if inputs is None else list(inputs) if isinstance(inputs, list | tuple) else [inputs]
         found = [names.get(given, given) if isinstance(given, str) else given for given in wanted]
-        if not found or any(isinstance(given, bool) or given not in spatial for given in found):
+        if not found or any(not _is_number(given) or given not in spatial for given in found):
             listed = ", ".join(f"{spec.name!r} {spec.shape}" for spec in specs)
             raise SettingError(
                 f"inputs={inputs!r} of a model with the inputs {listed}",
                 expected=f"inputs with axes of space: {', '.join(map(repr, names)) or 'there is none'}",
                 mend="Name one or several of them" if names else f"{self.title} hides parts of images and signals",
             )
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys(map(int, found)))
+
+
+def _is_number(given):
+    return isinstance(given, int | np.integer) and not isinstance(given, bool)

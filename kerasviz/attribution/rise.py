@@ -31,8 +31,8 @@ class RISE(Perturbation):
     it off. The noise of a map falls with the square root of `samples`.
 
     In bfloat16, against float32 with the same masks, as shares of the range of the centred map: over EfficientNet-Lite0
-    (`kerasviz.data.imagenet_model`, 1000 masks, 3 pictures) at most 0.02 to 0.08, on average 0.005 to 0.014, where other
-    masks make 0.18 to 0.33 and 0.05 to 0.08. The mean score itself was off by 0.3 to 4 %, so that maps that are not
+    (`kerasviz.data.imagenet_model`, 1000 masks, 3 pictures) at most 0.02 to 0.08, on average 0.005 to 0.014, where
+    other masks make 0.18 to 0.33 and 0.05 to 0.08. The mean score itself was off by 0.3 to 4 %: maps that are not
     centred lie as much higher or lower.
 
     Args:
@@ -68,6 +68,7 @@ class RISE(Perturbation):
 
     name = "rise"
     title = "RISE"
+    slow = True
 
     def __init__(
         self,

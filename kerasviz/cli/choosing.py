@@ -20,14 +20,14 @@ _NO_SETTINGS = {"model", "explainer", "layer", "sample", "batch_size", "seed", "
 
 
 def method_names(given: list[str]) -> tuple[list[str], bool]:
-    """Registered names from `--method`, and whether all were asked for.
+    """Registered names from `--method`, and whether all were asked for: those that are not slow.
 
     Raises:
         SettingError: a name is unknown; the nearest are listed.
     """
     words = [word.strip() for entry in given for word in entry.split(",") if word.strip()]
     if any(word.lower() == "all" for word in words):
-        return list(methods()), True
+        return [name for name, kind in methods().items() if not kind.slow], True
     return list(dict.fromkeys(method_name(word) for word in words)), False
 
 

@@ -17,15 +17,14 @@ def demo(
 ):
     """Explain the pictures inside kerasviz by all methods but the slowest; nothing is downloaded."""
     with console.reporting(traceback) as reporter, console.results_only_on_stdout() as stdout:
-        from kerasviz.attribution import methods
+        from kerasviz.cli.choosing import method_names
         from kerasviz.cli.folder import Folder
         from kerasviz.cli.models import open_model
         from kerasviz.cli.run import prepare
         from kerasviz.cli.summary import carry_out
         from kerasviz.data import shapes
 
-        # Not RISE, which takes thousands of passes for each picture.
-        names, images = [name for name in methods() if name != "rise"], list(shapes.example_pictures().values())
+        names, images = method_names(["all"])[0], list(shapes.example_pictures().values())
         folder = Folder(out, images, overwrite=overwrite)
         folder.check(names)
         opened = open_model("shapes")

@@ -15,7 +15,7 @@ def explain(
     method: Annotated[
         list[str],
         typer.Option(
-            help="A method, several with commas, or [bold]all[/]; see [bold]kerasviz methods[/].",
+            help="A method, several with commas, or [bold]all[/] but the slow; see [bold]kerasviz methods[/].",
             rich_help_panel=options.HOW,
         ),
     ] = ["grad-cam"],  # noqa: B006  typer copies it

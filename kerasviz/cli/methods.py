@@ -45,6 +45,7 @@ def _describe(kind):
         "needs_layer": made.needs_layer,
         "takes_layer": "layer" in inspect.signature(kind).parameters,
         "signed": bool(made.signed),
+        "slow": made.slow,
         "passes": made.passes,
         "passes_per": made.passes_per,
     }

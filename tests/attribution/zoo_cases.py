@@ -22,7 +22,7 @@ SETTINGS = {
     "occlusion": {"size": 2, "stride": 2},
     "rise": {"samples": 5, "probability": False},
     "ablation": {"segments": "grid", "count": 6},
-    "prediction_difference": {"window": 2, "padding": 1, "stride": 2, "samples": 2, "sampler": "marginal"},
+    "prediction_difference": {"window": 2, "stride": 2, "samples": 2},
 }
 METHODS = sorted(kv.attribution.methods())
 #: Classes for which no map of the random networks is zero, where the zoo's own target has such maps.
@@ -42,6 +42,8 @@ TRIALS = ("ablation_cam", "score_cam")
 PERTURBATIONS = ("ablation", "occlusion", "prediction_difference", "rise")
 #: Methods whose values are differences of scores, which lose digits.
 DIFFERENCES = (*TRIALS, *PERTURBATIONS)
+#: By how much values of the same sample may differ between batches, as a share of the map's maximum. Odds magnify.
+TOLERANCE = dict.fromkeys(METHODS, 1e-06) | dict.fromkeys(DIFFERENCES, 1e-5) | {"prediction_difference": 1e-4}
 #: Networks with one output that end in global average pooling and one linear layer.
 POOLED = (
     "conv1d",

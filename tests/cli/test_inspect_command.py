@@ -122,11 +122,14 @@ def test_methods_lists_every_registered_one(run):
         "needs_layer": True,
         "takes_layer": True,
         "signed": False,
+        "slow": False,
         "passes": 1,
         "passes_per": "image",
     }
+    assert {name for name, row in found.items() if row["slow"]} == {"prediction-difference", "rise"}
     assert found["cam"]["needs_layer"] and not found["cam"]["takes_layer"]
     assert found["score-cam"]["passes_per"] == "channel"
+    assert found["occlusion"]["passes_per"] == "position"
     text = run("methods").stdout
     assert all(name in text for name in found)
 
@@ -142,7 +145,7 @@ def test_the_demo_explains_every_packaged_picture_by_all_methods_but_the_slowest
         assert image["file"] == str(path) and image["explanations"][0]["label"] == name
         assert len(image["explanations"]) == len(found["methods"])
         assert image["sheet"] == f"{name}.png"
-    assert set(found["methods"]) == set(kv.attribution.methods()) - {"rise"}
+    assert set(found["methods"]) == set(kv.attribution.methods()) - {"prediction_difference", "rise"}
     assert all((tmp_path / "demo" / file).stat().st_size > 1000 for file in found["files"])
     result = run("demo", "--out", tmp_path / "demo")
     assert result.exit_code == 2 and "--overwrite" in result.stderr

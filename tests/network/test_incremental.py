@@ -194,10 +194,11 @@ def test_boxes_that_are_cut_are_near_and_not_exact(shared):
     wanted = brute(model, image, grid, patches)
     apart = [
         np.abs(run(engine, image, grid, patches, share=share) - wanted).max() / np.ptp(wanted)
-        for share in (1.0, 0.7, 0.3)
+        for share in (1.0, 0.7, 0.3, 0.01)
     ]
     assert apart[0] < 1e-5
     assert 1e-4 < apart[1] < apart[2] < 1
+    assert apart[3] < 2
 
 
 def test_position_may_repeat_and_come_in_any_order(shared):
@@ -215,3 +216,21 @@ def test_position_may_repeat_and_come_in_any_order(shared):
     listed.starts = starts
     found, wanted = run(engine, image, listed, patches), brute(model, image, listed, patches)
     np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5 * np.ptp(wanted))
+
+
+def test_layers_above_what_is_looked_at_are_not_run():
+    model, image = every_kind(), images(33, 30, 4, count=1)
+    network = Network(model)
+    first = network.address(
+        "conv2d" if "conv2d" in network.layers else next(n for n in network.layers if "conv2d" in n)
+    )
+
+    def body(tensors, arguments):
+        return tf.reduce_max(network.forward(tensors, [first]).activations[first], [1, 2])
+
+    engine = Incremental(network, body, [[tf.TensorSpec((None, 33, 30, 4))], []], 0)
+    grid, _ = variants(image, (4, 5), (3, 2))
+    plan = engine.plan(grid.starts, grid.size, force=True)
+    assert {row.layer for row in plan.rows} <= {first.path, ""}
+    # Nine by four by six weights for each of the places.
+    assert plan.macs == 33 * 30 * 9 * 4 * 6

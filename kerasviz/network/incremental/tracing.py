@@ -122,8 +122,9 @@ class Traced:
 
     def _units(self, owner):
         recognizer = Recognizer(self.graph, self.changing, self._variables)
-        changed = [op for op in self.graph.get_operations() if any(t.name in self.changing for t in op.inputs)]
-        ops = [op for op in changed if op.outputs]
+        # Layers above the one that a target looks at are traced, and not needed.
+        needed, _ = self._needed(self.outputs, ())
+        ops = [op for op in needed if any(tensor.name in self.changing for tensor in op.inputs)]
         parts = {part.name: op for op in ops for part in absorbed(op)}
         units = []
         for op in ops:
