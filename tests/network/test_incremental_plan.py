@@ -84,27 +84,38 @@ def test_laying_boxes_into_maps_is_paid_at_every_border(skipping):
         assert found[border] == pytest.approx(wanted)
 
 
-@pytest.mark.parametrize(("size", "part"), [((5, 4), False), ((22, 18), True)])
-def test_boxes_end_where_that_costs_least(skipping, size, part, monkeypatch):
-    monkeypatch.setattr(planning, "_WORTH", 0.0)
-    grid = Grid.of((40, 32), size, (4, 4))
+def covered():
+    """A network whose last maps are soon reached everywhere."""
+    inputs = x = keras.Input((48, 48, 3))
+    for _ in range(3):
+        x = L.Conv2D(8, 3, padding="same", activation="relu")(x)
+    x = L.MaxPooling2D(8)(x)
+    for _ in range(3):
+        x = L.Conv2D(32, 5, padding="same", activation="relu")(x)
+    return engine_of(randomize(keras.Model(inputs, L.Dense(3)(L.GlobalAveragePooling2D()(x)))))
+
+
+@pytest.mark.parametrize("part", [False, True])
+def test_boxes_end_where_that_costs_least(skipping, part):
+    engine = covered() if part else skipping
+    grid = Grid.of(engine.traced.image.shape[1:3], (5, 4), (4, 4))
     distinct = [np.unique(column) for column in grid.starts.T]
-    chosen = skipping.plan(grid.starts, grid.size)
-    spans = planning._spans(skipping.traced, distinct, grid.size, 1.0)
-    units = skipping.traced.units
+    chosen = engine.plan(grid.starts, grid.size)
+    spans = planning._spans(engine.traced, distinct, grid.size, 1.0)
+    units = engine.traced.units
     able = [unit.step is not None and unit.step.output.name in spans for unit in units]
 
     def cost(border):
         boxed = {unit.op.name for n, unit in enumerate(units) if able[n] and n <= border}
         each = [(unit, cost_of(unit, spans)) for unit in units]
-        entry = sum(Cost.entry(t.shape) for t in planning._frontier(skipping.traced, boxed))
+        entry = sum(Cost.entry(t.shape) for t in planning._frontier(engine.traced, boxed))
         return sum(one.boxed if unit.op.name in boxed else one.whole for unit, one in each) + entry
 
     best = min(range(len(units)), key=cost)
     assert [unit.op.name for unit in chosen.units] == [
         unit.op.name for n, unit in enumerate(units) if able[n] and n <= best
     ]
-    assert 0 < len(chosen.units)
+    assert len(chosen.units) > 0
     assert (len(chosen.units) < sum(able)) == part
 
 
