@@ -12,6 +12,7 @@ from kerasviz.attribution.cam import (
     LayerCAM,
     XGradCAM,
 )
+from kerasviz.attribution.gaussian_sampler import ConditionalGaussianSampler
 from kerasviz.attribution.gradients import DeconvNet, GuidedBackprop, InputXGradient, Saliency
 from kerasviz.attribution.guided_grad_cam import GuidedGradCAM
 from kerasviz.attribution.integrated_gradients import IntegratedGradients
@@ -20,6 +21,7 @@ from kerasviz.attribution.occlusion import Occlusion
 from kerasviz.attribution.one_call import explain, explainer
 from kerasviz.attribution.prediction_difference import PredictionDifference
 from kerasviz.attribution.rise import RISE
+from kerasviz.attribution.samplers import ImageSampler, MarginalSampler, Sampler
 from kerasviz.attribution.smoothgrad import SmoothGrad
 from kerasviz.attribution.trial_cam import AblationCAM, ScoreCAM
 
@@ -31,6 +33,7 @@ __all__ = [
     "ActivationMap",
     "Approximation",
     "CompiledExplainer",
+    "ConditionalGaussianSampler",
     "DeconvNet",
     "EigenCAM",
     "Explainer",
@@ -40,12 +43,15 @@ __all__ = [
     "GuidedBackprop",
     "GuidedGradCAM",
     "HiResCAM",
+    "ImageSampler",
     "InputXGradient",
     "IntegratedGradients",
     "LayerCAM",
+    "MarginalSampler",
     "Occlusion",
     "PredictionDifference",
     "Saliency",
+    "Sampler",
     "ScoreCAM",
     "SmoothGrad",
     "XGradCAM",

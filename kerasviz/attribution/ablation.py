@@ -5,7 +5,8 @@ import warnings
 import numpy as np
 import tensorflow as tf
 
-from kerasviz.attribution.base import checked_choice, checked_count, checked_seed, register
+from kerasviz.attribution.base import register
+from kerasviz.attribution.checks import checked_choice, checked_count, checked_seed
 from kerasviz.attribution.fills import described
 from kerasviz.attribution.perturbation import Perturbation
 from kerasviz.attribution.superpixels import METHODS, require_scikit_image, scaled

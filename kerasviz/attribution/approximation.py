@@ -6,7 +6,7 @@ from numbers import Real
 
 import numpy as np
 
-from kerasviz.attribution.base import checked_count
+from kerasviz.attribution.checks import checked_count
 from kerasviz.attribution.positions import Grid
 from kerasviz.errors import SettingError
 

@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 
-from kerasviz.attribution.base import checked_count, checked_seed
+from kerasviz.attribution.checks import checked_count, checked_seed
 from kerasviz.attribution.samplers import Sampler, batches, box, drawn, times, unique, windows
 from kerasviz.errors import InputError, KerasvizWarning, SettingError
 

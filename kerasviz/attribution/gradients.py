@@ -2,14 +2,8 @@
 
 import tensorflow as tf
 
-from kerasviz.attribution.base import (
-    REDUCTIONS,
-    Attributed,
-    CompiledExplainer,
-    checked_choice,
-    register,
-    require_floats,
-)
+from kerasviz.attribution.base import REDUCTIONS, Attributed, CompiledExplainer, register
+from kerasviz.attribution.checks import checked_choice, require_floats
 from kerasviz.network import Network
 
 

@@ -5,8 +5,9 @@ from numbers import Real
 import numpy as np
 import tensorflow as tf
 
-from kerasviz.attribution.base import Attributed, checked_choice, checked_count, register
+from kerasviz.attribution.base import Attributed, register
 from kerasviz.attribution.baselines import baseline_like
+from kerasviz.attribution.checks import checked_choice, checked_count
 from kerasviz.attribution.gradients import GradientMethod
 from kerasviz.attribution.repetition import pieces, tiled
 from kerasviz.errors import SettingError

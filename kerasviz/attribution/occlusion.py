@@ -7,7 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from kerasviz.attribution.approximation import Approximation, error
-from kerasviz.attribution.base import checked_seed, register
+from kerasviz.attribution.base import register
+from kerasviz.attribution.checks import checked_seed
 from kerasviz.attribution.fills import described
 from kerasviz.attribution.patches import cut
 from kerasviz.attribution.patching import Patching

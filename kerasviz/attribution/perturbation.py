@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from kerasviz.attribution.base import Attributed, Explainer, checked_choice
+from kerasviz.attribution.base import Attributed, Explainer
+from kerasviz.attribution.checks import checked_choice
 from kerasviz.attribution.fills import fill_like
 from kerasviz.errors import SettingError
 from kerasviz.network import Network

@@ -5,7 +5,8 @@ import math
 
 import numpy as np
 
-from kerasviz.attribution.base import checked_choice, checked_count, checked_seed, register
+from kerasviz.attribution.base import register
+from kerasviz.attribution.checks import checked_choice, checked_count, checked_seed
 from kerasviz.attribution.gaussian_sampler import ConditionalGaussianSampler
 from kerasviz.attribution.patching import Patching
 from kerasviz.attribution.positions import Grid, per_axis

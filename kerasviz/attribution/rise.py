@@ -5,7 +5,8 @@ from numbers import Real
 import numpy as np
 import tensorflow as tf
 
-from kerasviz.attribution.base import checked_count, checked_seed, register
+from kerasviz.attribution.base import register
+from kerasviz.attribution.checks import checked_count, checked_seed
 from kerasviz.attribution.fills import described
 from kerasviz.attribution.interpolation import upsample
 from kerasviz.attribution.perturbation import Perturbation

@@ -5,15 +5,8 @@ from numbers import Real
 import numpy as np
 import tensorflow as tf
 
-from kerasviz.attribution.base import (
-    Attributed,
-    Explainer,
-    checked_choice,
-    checked_count,
-    checked_seed,
-    register,
-    require_floats,
-)
+from kerasviz.attribution.base import Attributed, Explainer, register
+from kerasviz.attribution.checks import checked_choice, checked_count, checked_seed, require_floats
 from kerasviz.attribution.gradients import Saliency
 from kerasviz.attribution.repetition import pieces, tiled
 from kerasviz.errors import SettingError

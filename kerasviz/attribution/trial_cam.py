@@ -6,8 +6,9 @@ from numbers import Real
 import numpy as np
 import tensorflow as tf
 
-from kerasviz.attribution.base import Attributed, checked_count, register
+from kerasviz.attribution.base import Attributed, register
 from kerasviz.attribution.baselines import baseline_like
+from kerasviz.attribution.checks import checked_count
 from kerasviz.attribution.interpolation import upsample
 from kerasviz.attribution.maps import ActivationMap
 from kerasviz.errors import InputError, SettingError
