@@ -128,6 +128,8 @@ def test_where_the_whole_map_is_needed_at_once_nothing_is_saved():
     assert not plan.units
     assert plan.saved == 0
     assert "no layer can be computed on boxes" in plan.why
+    # What is run whole counts all the same.
+    assert plan.macs == plan.run == pytest.approx(14 * 14 * 9 * 3 * 4 + 4 * 2, rel=1e-3)
     assert any("rows and columns needs the whole map" in row.why or "no map" in row.why for row in plan.rows)
     assert str(plan).startswith("No layer can be computed on boxes")
 
@@ -189,3 +191,12 @@ def test_the_boxes_of_a_group_hold_what_changes(skipping, batch_size):
                 assert (last >= span.last[where]).all()
                 assert (first >= 0).all()
                 assert (last < span.length).all()
+
+
+def test_a_dense_layer_over_a_map_is_counted_at_each_place():
+    inputs = keras.Input((10, 8, 3))
+    x = L.Dense(5, name="over")(L.Conv2D(4, 3, padding="same")(inputs))
+    model = randomize(keras.Model(inputs, L.Dense(2, name="scores")(L.Flatten()(x))))
+    rows = kv.Occlusion(model, size=3, stride=3).plan().rows
+    assert sum(row.macs for row in rows if row.layer == "over") == 10 * 8 * 4 * 5
+    assert sum(row.macs for row in rows if row.layer == "scores") == 10 * 8 * 5 * 2

@@ -8,8 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kerasviz.network.incremental.steps import Convolution
-
 #: What one value costs that is read, computed with and written: so many multiplications of a convolution.
 _MOVED = 25
 #: The same where TensorFlow computes whole maps, partly in one go with the convolution before.
@@ -49,21 +47,34 @@ def cost_of(unit, spans) -> Cost:
     step, output = unit.step, unit.op.outputs[0]
     if output.shape.rank is None or None in output.shape[1:].as_list():
         return Cost(0.0, 0.0, 0, 0.0)
-    elements = float(np.prod(output.shape[1:]))
+    elements, macs = float(np.prod(output.shape[1:])), _macs_of(unit)
+    work = macs * (_DEPTHWISE if getattr(step, "depthwise", False) else 1)
+    whole = work + _ELEMENT * elements
     if step is None or output.name not in spans:
-        macs = _macs_of(unit.op)
-        return Cost(macs + _ELEMENT * elements, macs + _ELEMENT * elements, macs, macs)
+        return Cost(whole, whole, macs, macs)
     rows, columns = spans[output.name]
     part = rows.sizes.mean() / rows.length * columns.sizes.mean() / columns.length
-    macs = step.macs * rows.length * columns.length
-    work = macs * (_DEPTHWISE if isinstance(step, Convolution) and step.depthwise else 1)
     moved = step.moved * rows.length * columns.length
-    return Cost(work + _ELEMENT * elements, part * (work + _MOVED * moved), macs, macs * part)
+    return Cost(whole, part * (work + _MOVED * moved), macs, macs * part)
 
 
-def _macs_of(op):
-    """Multiplications with weights of an op that is no step, for one sample."""
-    if op.type in ("MatMul", "BatchMatMulV2"):
-        inner = op.inputs[0].shape[-1]
-        return int(np.prod(op.outputs[0].shape[1:]) * inner) if inner is not None else 0
+def _macs_of(unit):
+    """Multiplications with weights of a unit, computed whole for one sample."""
+    op, output = unit.op, unit.op.outputs[0]
+    if unit.step is not None:
+        return unit.step.macs * output.shape[1] * output.shape[2]
+    if op.type == "MatMul":
+        weights = op.inputs[1].shape
+        return (
+            0 if None in weights else int(np.prod(weights)) * _rows(op.inputs[0], np.prod(weights) // output.shape[-1])
+        )
+    if op.type == "Conv2DBackpropInput":  # A transposed convolution: each place of its input meets the whole kernel.
+        kernel, places = op.inputs[1].shape, op.inputs[2].shape[1:3]
+        return int(np.prod(kernel) * np.prod(places)) if None not in (*kernel, *places) else 0
     return 0
+
+
+def _rows(tensor, length):
+    """How many rows of a length a sample has in a product: a dense layer over a map treats its places as samples."""
+    source = tensor.op.inputs[0].shape if tensor.op.type == "Reshape" else tensor.shape
+    return 1 if source.rank is None or None in source[1:] else max(1, int(np.prod(source[1:])) // int(length))

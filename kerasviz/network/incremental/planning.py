@@ -11,7 +11,7 @@ from kerasviz.network.incremental.costs import Cost, cost_of
 from kerasviz.network.incremental.tracing import Traced, Unit
 
 #: Boxes are worth it only if they are expected to save this share of the time, since expectations err.
-_WORTH = 0.1
+_WORTH = 0.05
 
 
 @dataclass
