@@ -161,27 +161,26 @@ class Occlusion(Patching):
         return np.mean(maps, axis=0), extras
 
     def _of_grid(self, sample, grid, fill, advance):
+        """What is found at each position of a grid, by name, `(P,)` each."""
         starts, size = grid.starts, np.array(grid.size, np.int32)
-        body = "_in_three_maps" if self.three_maps else "_score_by_name"
-        strongest = [self._strongest(sample)] if self.three_maps else []
-        with_strongest = sample._replace(arguments=[*sample.arguments, *strongest])
 
-        def at(some):
+        def at(some, sample=sample, **options):
             patches = starts[some]
-            return self.swept(with_strongest, patches, lambda part: cut(fill, patches[part], size), advance, body)
+            return self.swept(sample, patches, lambda part: cut(fill, patches[part], size), advance, **options)
 
+        everywhere = np.arange(len(starts))
+        if self.three_maps:
+            marked = sample._replace(arguments=[*sample.arguments, self._strongest(sample)])
+            return at(everywhere, marked, body="_in_three_maps")
         if self.approximate is None or self.approximate.keep == 1:
-            return at(np.arange(len(starts)))
+            return {"score": at(everywhere)}
         first = self.approximate.first(grid)
-        scores = self.approximate.between(grid, at(first)["score"])
+        scores = self.approximate.between(grid, at(first))
         second = self.approximate.second(grid, scores)
         if len(second):
-            scores[second] = at(second)["score"]
+            scores[second] = at(second)
         advance(len(starts) - len(first) - len(second))
         return {"score": scores.astype(np.float32)}
-
-    def _score_by_name(self, goal, tensors, arguments):
-        return {"score": self._scores(goal, tensors, arguments)[0]}
 
     def _strongest(self, sample):
         """The channel of the largest total activation on the clean sample, `(1,)`."""

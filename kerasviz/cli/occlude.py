@@ -78,8 +78,6 @@ def occlude(
     target: Annotated[
         list[str] | None,
         typer.Option(
-            "--class",
-            "--target",
             metavar="CLASS",
             help="A class to explain: its number or its label. May be repeated. "
             "[dim]\\[default: each image's top class][/]",
@@ -136,7 +134,7 @@ def occlude(
 
     [cyan]kerasviz occlude cat.jpg --model imagenet --size 50 --stride 10[/]
 
-    [cyan]kerasviz occlude cat.jpg -m imagenet --size 10,50,75 --stride 10,10,25 --class "tiger cat"[/]
+    [cyan]kerasviz occlude cat.jpg -m imagenet --size 10,50,75 --stride 10,10,25 --target "tiger cat"[/]
 
     [cyan]kerasviz occlude photos/ -m cats.keras --three-maps --fill blur --json[/]
 

@@ -124,8 +124,18 @@ class Occluding(Work):
         upto = "up to " if self.top and self.targets else ""
         return (
             f"{upto}{sum(counts) * classes:,} forward passes: {_number(len(counts), 'image')} x "
-            f"{upto}{_number(classes, 'class', 'classes')} x {each} positions of the patch"
+            f"{upto}{_number(classes, 'class', 'classes')} x {each} positions of the patch{self._savings()}"
         )
+
+    def _savings(self):
+        """What of that need not be computed, in words; not known where images have any size."""
+        if self.frame.free:
+            return ""
+        channels = self.explain.network.inputs.specs[self.explain.numbers[0]].shape[-1]
+        shape = (self.frame.height, self.frame.width, channels)
+        saved = [self.explain.plan(shape, number=number).saved for number in range(len(self.explain.pairs))]
+        upto = "up to " if len(saved) > 1 else ""
+        return f"; {upto}{max(saved):.0%} of the arithmetic is saved" if max(saved) > 0 else ""
 
     def _keep(self, results, stems, shown, asked, explanation, seconds):
         (result,), (stem,), (photo,) = results, stems, shown

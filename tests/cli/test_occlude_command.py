@@ -104,11 +104,11 @@ def test_where_the_top_class_changes(run, colors, labels, tmp_path):
 
 def test_classes_by_name_and_the_cost(run, colors, pictures, labels, tmp_path):
     words = ("-m", colors, "--labels", labels, "--size", 8, "--stride", 4, "--json")
-    result = run("occlude", pictures, *words, "--class", "sky", "--class", 1, "-o", tmp_path / "a")
+    result = run("occlude", pictures, *words, "--target", "sky", "--target", 1, "-o", tmp_path / "a")
     found = document(result)
     assert [[one["label"] for one in image["occlusion"]] for image in found["images"]] == [["Sky", "Green_tree"]] * 3
     assert result.stderr == "90 forward passes: 3 images x 2 classes x 15 positions of the patch\n"
-    result = run("occlude", pictures / "red.png", *words, "--class", "sky", "--top", 2, "-o", tmp_path / "b")
+    result = run("occlude", pictures / "red.png", *words, "--target", "sky", "--top", 2, "-o", tmp_path / "b")
     assert result.stderr.startswith("up to 45 forward passes: 1 image x up to 3 classes x 15 positions")
     document(result)
 
@@ -200,7 +200,7 @@ def test_what_cannot_be_done_exits_2_in_one_line(run, colors, pictures, tmp_path
         (["--layer", "conv"], "--layer 'conv' without --three-maps"),
         (["--layer", "lost", "--three-maps"], "lost"),
         (["--layer", "classes", "--three-maps"], "classes"),
-        (["--class", "7"], "--target 7"),
+        (["--target", "7"], "--target 7"),
         (["--input-size", "20x24"], "16x24"),
         (["--input-size", "b"], "--input-size 'b'"),
     ):
@@ -208,3 +208,14 @@ def test_what_cannot_be_done_exits_2_in_one_line(run, colors, pictures, tmp_path
         assert result.exit_code == 2 and said in result.stderr and result.stdout == "", words
         assert len([line for line in result.stderr.splitlines() if "error" in line]) == 1
         assert not (tmp_path / "out").exists() or not names(tmp_path / "out")
+
+
+@pytest.mark.slow
+def test_what_need_not_be_computed_is_said(run, tmp_path):
+    picture = next(iter(kv.data.shapes.example_pictures().values()))
+    words = ("-m", "shapes", "--size", 8, "--stride", 8)
+    said = run("occlude", picture, *words, "-o", tmp_path / "a").stderr
+    saved = kv.Occlusion(kv.data.shapes.shapes_model(), size=8, stride=8).plan().saved
+    assert saved > 0.2
+    assert said.startswith("64 forward passes: 1 image x 1 class x 64 positions of the patch; ")
+    assert f"; {saved:.0%} of the arithmetic is saved" in said
