@@ -52,13 +52,19 @@ class Perturbation(Explainer):
 
     It works on any input with axes of space, `(N, *space, C)`, floats or integers.
 
+    In bfloat16 the largest and the mean difference from float32, as shares of the range of the worst map, were 1.1 and
+    0.6 % (`Occlusion`, 8 pixels every 4), 1.3 and 0.4 % (`Ablation`), 3.0 and 0.7 % (`RISE`, 1000 masks, centred) and 6.4
+    and 0.7 % (`PredictionDifference`, 6 pixels every 3) over four scenes of `kerasviz.data.shapes` and its network; 10 and
+    2.9 % (`Occlusion`, 32 every 16) over three photographs and `kerasviz.data.imagenet_model`. On a CPU without
+    instructions for it, bfloat16 is no faster than float32. Runs in it are not incremental.
+
     Args:
         model: any built Keras model, or the path of a saved one.
         inputs: which inputs are perturbed, one at a time while the others stay: a name, a number, or a list of
             these; None for every input with axes of space.
         probability: take a class's score after softmax or sigmoid. Scores before say more where the network is sure;
             targets that are no class score are taken as they are.
-        precision: "bfloat16" computes the layers in it, between float32 weights and scores; see `Network`.
+        precision: "bfloat16" computes the layers in it, between float32 weights and scores; see above and `Network`.
         batch_size: how many variants run at once; bounds the memory, changes no value.
         sample: as for `Explainer`.
 
