@@ -52,11 +52,11 @@ class Perturbation(Explainer):
 
     It works on any input with axes of space, `(N, *space, C)`, floats or integers.
 
-    In bfloat16 the largest and the mean difference from float32, as shares of the range of the worst map, were 1.1 and
-    0.6 % (`Occlusion`, 8 pixels every 4), 1.3 and 0.4 % (`Ablation`), 3.0 and 0.7 % (`RISE`, 1000 masks, centred) and 6.4
-    and 0.7 % (`PredictionDifference`, 6 pixels every 3) over four scenes of `kerasviz.data.shapes` and its network; 10 and
-    2.9 % (`Occlusion`, 32 every 16) over three photographs and `kerasviz.data.imagenet_model`. On a CPU without
-    instructions for it, bfloat16 is no faster than float32. Runs in it are not incremental.
+    In bfloat16 the largest and the mean difference from float32, as shares of the range of the worst map, were 1.1
+    and 0.6 % (`Occlusion`, 8 pixels every 4), 1.3 and 0.4 % (`Ablation`), 3.0 and 0.7 % (`RISE`, 1000 masks, centred)
+    and 6.4 and 0.7 % (`PredictionDifference`, 6 pixels every 3) over four scenes of `kerasviz.data.shapes` and its
+    network; 10 and 2.9 % (`Occlusion`, 32 every 16) over three photographs and `kerasviz.data.imagenet_model`. On a
+    CPU without instructions for it, bfloat16 is no faster than float32. Runs in it are not incremental.
 
     Args:
         model: any built Keras model, or the path of a saved one.
