@@ -26,10 +26,10 @@ class RISE(Perturbation):
     the authors' code does it. The masks depend on the seed and their number alone: all images see the same ones. No
     gradient is used. The target is settled on the clean image.
 
-    A pixel's value is near the mean score of the copies that show it. So the mean score of all copies, which the
-    extras hold, is a constant part of the whole map, often a larger one than its range: the authors draw their maps
-    from the smallest value up, and pictures of `Explanation.plot`, which start at 0, look even. `centre=True` takes
-    it off. The noise of a map falls with the square root of `samples`.
+    That sum is near the mean score of the copies that show a pixel. So the mean score of all copies, which the extras
+    hold, is a constant part of the whole map, often a larger one than its range; the authors draw their maps from the
+    smallest value up. By default it is taken off, which leaves the ranking of pixels but for the noise of the masks;
+    `centre=False` is the paper's sum. The noise of a map falls with the square root of `samples`.
 
     In bfloat16, against float32 with the same masks, as shares of the range of the centred map: over EfficientNet-Lite0
     (`kerasviz.data.imagenet_model`, 1000 masks, 3 pictures) at most 0.02 to 0.08, on average 0.005 to 0.014, where
@@ -45,7 +45,8 @@ class RISE(Perturbation):
             centred there; where 0 is black, "mean" or "grey" come nearer to it. Between 0 and 1 image and fill are
             mixed; for integer inputs the mixture is rounded.
         centre: take the mean score of the copies off each score, `S = Σ (f(x ⊙ mᵢ) - f̄) mᵢ / (N keep)`. The map is
-            then signed: negative where copies that show the pixel score below the mean.
+            then signed: negative where copies that show the pixel score below the mean. False for the paper's sum,
+            which is nowhere negative where scores are probabilities.
         inputs: as for `Perturbation`.
         probability: as for `Perturbation`; True is the paper's.
         seed: of the masks. The same seed gives the same map, bit for bit, on the same machine.
@@ -63,7 +64,7 @@ class RISE(Perturbation):
 
     Example:
         >>> import kerasviz as kv
-        >>> explain = kv.RISE(model, samples=1000, fill="mean", centre=True)  # doctest: +SKIP
+        >>> explain = kv.RISE(model, samples=1000, fill="mean")  # doctest: +SKIP
         >>> explain(images, target=281).plot(images)  # doctest: +SKIP
     """
 
@@ -79,7 +80,7 @@ class RISE(Perturbation):
         cells: int = 7,
         keep: float = 0.5,
         fill=0.0,
-        centre: bool = False,
+        centre: bool = True,
         inputs=None,
         probability: bool = True,
         seed: int = 0,

@@ -46,7 +46,7 @@ def masks_of(space, count, cells=7, keep=0.5, seed=0):
 
 @functools.cache
 def explainer(**settings):
-    return RISE(case_of("functional").model, **settings)
+    return RISE(case_of("functional").model, **{"centre": False, **settings})
 
 
 def compiled_masks(explain, numbers, space):
@@ -93,7 +93,7 @@ def test_the_moments_of_the_reference_are_those_of_its_masks(rng):
 @pytest.mark.parametrize("name", ["sequential", "conv1d", "conv3d", "subclassed", "image_and_table"])
 def test_equals_a_loop_over_the_same_masks(name):
     case = case_of(name)
-    explanation = RISE(case.model, samples=21, batch_size=8)(case.inputs, case.target)
+    explanation = RISE(case.model, samples=21, batch_size=8, centre=False)(case.inputs, case.target)
     for i, number in enumerate(case.numbers):
         image = np.asarray(keras.tree.flatten(case.samples[i])[0])[0]
         expected, scores = slow.rise(score_of(case, i, number), image, masks_of(image.shape[:-1], 21), keep=0.5)
@@ -114,7 +114,9 @@ FILLS = {
 def test_what_a_mask_of_zero_shows(fill):
     given, of_image = FILLS[fill]
     case = case_of("sequential")
-    values = RISE(case.model, samples=15, cells=3, keep=0.3, fill=given, seed=4)(case.inputs, [1, 2, 0]).values
+    values = RISE(case.model, samples=15, cells=3, keep=0.3, fill=given, seed=4, centre=False)(
+        case.inputs, [1, 2, 0]
+    ).values
     masks = masks_of((12, 10), 15, 3, 0.3, 4)
     for i, number in enumerate([1, 2, 0]):
         expected, _ = slow.rise(
@@ -125,8 +127,8 @@ def test_what_a_mask_of_zero_shows(fill):
 
 def test_centred_maps():
     case = case_of("sequential")
-    plain = RISE(case.model, samples=30)(case.inputs, 1)
-    centred = RISE(case.model, samples=30, centre=True)(case.inputs, 1)
+    plain = RISE(case.model, samples=30, centre=False)(case.inputs, 1)
+    centred = RISE(case.model, samples=30)(case.inputs, 1)
     masks = masks_of((12, 10), 30)
     for i in range(3):
         expected, _ = slow.rise(score_of(case, i, 1), case.inputs[i], masks, keep=0.5, centre=True)
@@ -139,7 +141,7 @@ def test_centred_maps():
 
 def test_scores_that_can_be_negative_make_signed_maps():
     case = case_of("sequential")
-    logits = RISE(case.model, samples=12, probability=False)(case.inputs, 3)
+    logits = RISE(case.model, samples=12, probability=False, centre=False)(case.inputs, 3)
     stripped = keras.Sequential(case.model.layers[:-1])
     masks = masks_of((12, 10), 12)
     for i in range(3):
@@ -148,8 +150,8 @@ def test_scores_that_can_be_negative_make_signed_maps():
         )
         assert_close(logits.values[i], expected)
     assert logits.signed
-    assert RISE(case_of("regression").model, samples=2).signed
-    assert not RISE(case_of("binary").model, samples=2).signed
+    assert RISE(case_of("regression").model, samples=2, centre=False).signed
+    assert not RISE(case_of("binary").model, samples=2, centre=False).signed
 
 
 def linear_model(space, weights, bias):
@@ -166,9 +168,8 @@ def test_on_a_linear_score_the_map_comes_near_its_closed_form():
     weights = np.zeros(space)
     weights[2, 3], weights[6, 10], weights[0, 12] = 2.0, -1.0, 1.5
     image = zoo.images(*space, 1, count=1, low=0.5)
-    explain = RISE(
-        linear_model(space, weights.ravel(), 0.4), samples=count, cells=cells, keep=keep, seed=3, batch_size=1000
-    )
+    model, grid = linear_model(space, weights.ravel(), 0.4), {"cells": cells, "keep": keep, "seed": 3}
+    explain = RISE(model, samples=count, **grid, centre=False, batch_size=1000)
     values = explain(image, 0).values[0].ravel()
     parts = weights.ravel() * image.ravel()
     expected = 0.4 + parts @ slow.moments(space, cells=cells, keep=keep) / keep
@@ -187,7 +188,9 @@ def test_on_a_network_the_map_comes_near_that_of_other_random_masks(rng, keep):
     masks = np.stack([slow.random_mask(rng, (12, 10), cells=4, keep=keep) for _ in range(count)])
     scores = case.model.predict(image * masks[..., None], verbose=0)[:, 2].astype(np.float64)
     terms = scores[:, None, None] * masks / keep
-    values = RISE(case.model, samples=4 * count, cells=4, keep=keep, seed=2, batch_size=500)(image, 2).values[0]
+    values = RISE(case.model, samples=4 * count, cells=4, keep=keep, seed=2, batch_size=500, centre=False)(
+        image, 2
+    ).values[0]
     errors = (values - terms.mean(0)) / (terms.std(0) * np.sqrt(1 / count + 1 / (4 * count)))
     assert np.abs(errors).max() < 4.5
     centred = terms - scores.mean() * masks / keep
@@ -197,28 +200,28 @@ def test_on_a_network_the_map_comes_near_that_of_other_random_masks(rng, keep):
 
 def test_seeds_and_batch_mates():
     case = case_of("sequential")
-    explain = RISE(case.model, samples=40, seed=6)
+    explain = RISE(case.model, samples=40, seed=6, centre=False)
     values = explain(case.inputs, 1).values
-    np.testing.assert_array_equal(RISE(case.model, samples=40, seed=6)(case.inputs, 1).values, values)
+    np.testing.assert_array_equal(RISE(case.model, samples=40, seed=6, centre=False)(case.inputs, 1).values, values)
     twice = explain(np.concatenate([case.inputs[2:], case.inputs]), 1).values
     np.testing.assert_array_equal(twice[0], values[2])
     np.testing.assert_array_equal(twice[1:], values)
-    other = RISE(case.model, samples=40, seed=7)(case.inputs, 1).values
+    other = RISE(case.model, samples=40, seed=7, centre=False)(case.inputs, 1).values
     assert np.abs(other - values).max() > 0.02 * values.max()
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 100])
 def test_the_batch_size_changes_last_digits_only(batch_size):
     case = case_of("sequential")
-    whole = RISE(case.model, samples=40)(case.inputs, 1)
-    parts = RISE(case.model, samples=40, batch_size=batch_size)(case.inputs, 1)
+    whole = RISE(case.model, samples=40, centre=False)(case.inputs, 1)
+    parts = RISE(case.model, samples=40, batch_size=batch_size, centre=False)(case.inputs, 1)
     assert_close(parts.values, whole.values, 5e-7)
     assert_close(parts.extras["mean_score"], whole.extras["mean_score"], 5e-7)
 
 
 def test_each_input_in_turn_while_the_other_stays():
     case = case_of("dicts")
-    explanation = RISE(case.model, samples=16)(case.inputs, case.target)
+    explanation = RISE(case.model, samples=16, centre=False)(case.inputs, case.target)
     assert list(explanation.values) == ["left", "right"]
     masks = masks_of((12, 10), 16)
     for replaced, side in enumerate(explanation.values):
@@ -226,7 +229,7 @@ def test_each_input_in_turn_while_the_other_stays():
             expected, scores = slow.rise(score_of(case, i, number, replaced), case.inputs[side][i], masks, keep=0.5)
             assert_close(explanation.values[side][i], expected)
             np.testing.assert_allclose(explanation.extras[f"{side}/mean_score"][i], scores.mean(), rtol=1e-5)
-    alone = RISE(case.model, samples=16, inputs="right")(case.inputs, case.target)
+    alone = RISE(case.model, samples=16, inputs="right", centre=False)(case.inputs, case.target)
     np.testing.assert_array_equal(alone.values, explanation.values["right"])
 
 
@@ -235,7 +238,7 @@ def test_integer_pictures_are_mixed_and_rounded():
     x = L.Conv2D(4, 3, activation="relu")(L.Rescaling(1 / 127.5, offset=-1)(inputs))
     model = zoo.randomize(keras.Model(inputs, zoo.head(x)))
     images = np.random.default_rng(0).integers(0, 256, (2, 9, 12, 3)).astype("uint8")
-    values = RISE(model, samples=20, fill=200)(images, 1).values
+    values = RISE(model, samples=20, fill=200, centre=False)(images, 1).values
     masks = masks_of((9, 12), 20)
     for i in range(2):
         expected, _ = slow.rise(
@@ -247,7 +250,7 @@ def test_integer_pictures_are_mixed_and_rounded():
 def test_a_model_that_takes_images_of_any_size():
     inputs = keras.Input((None, None, 3))
     model = zoo.randomize(keras.Model(inputs, zoo.head(L.Conv2D(4, 3, activation="relu")(inputs))))
-    explain = RISE(model, samples=9)
+    explain = RISE(model, samples=9, centre=False)
     for space in ((12, 10), (8, 15)):
         image = zoo.images(*space, 3, count=1)
         expected, _ = slow.rise(
@@ -258,7 +261,7 @@ def test_a_model_that_takes_images_of_any_size():
 
 def test_the_class_is_settled_on_the_clean_image():
     case = case_of("sequential")
-    explain = RISE(case.model, samples=25)
+    explain = RISE(case.model, samples=25, centre=False)
     top = explain(case.inputs)
     np.testing.assert_array_equal(top.target, case.model(case.inputs).numpy().argmax(-1))
     np.testing.assert_array_equal(top.values, explain(case.inputs, top.target).values)
@@ -266,8 +269,8 @@ def test_the_class_is_settled_on_the_clean_image():
 
 def test_half_precision():
     case = case_of("sequential")
-    full = RISE(case.model, samples=60)(case.inputs, 1).values
-    half = RISE(case.model, samples=60, precision="bfloat16")(case.inputs, 1)
+    full = RISE(case.model, samples=60, centre=False)(case.inputs, 1).values
+    half = RISE(case.model, samples=60, precision="bfloat16", centre=False)(case.inputs, 1)
     assert 1e-5 < np.abs(half.values - full).max() / full.max() < 0.02
     assert half.settings["precision"] == "bfloat16"
 
@@ -283,7 +286,7 @@ def test_the_progress_bar_comes_to_its_end(monkeypatch, batch_size):
 
     monkeypatch.setattr(progress, "bar", bar)
     case = case_of("sequential")
-    RISE(case.model, samples=7, batch_size=batch_size)(case.inputs, 1)
+    RISE(case.model, samples=7, batch_size=batch_size, centre=False)(case.inputs, 1)
     assert totals == [3 * 7]
     assert sum(steps) == 3 * 7
     assert all(count > 0 for count in steps)
@@ -333,4 +336,4 @@ def test_settings_that_are_refused_when_made(settings):
 )
 def test_fills_that_do_not_fit(fill, error):
     with pytest.raises(error):
-        RISE(case_of("sequential").model, samples=3, fill=fill)(case_of("sequential").inputs, 1)
+        RISE(case_of("sequential").model, samples=3, fill=fill, centre=False)(case_of("sequential").inputs, 1)
