@@ -236,7 +236,22 @@ def test_recorders_nest_and_leave_with_an_error():
             raise ValueError("stop")
         twin(x)
     twin(x)
-    assert inner == outer == [dense, id(twin)]
+    assert inner == [dense, id(twin)]
+    assert outer == [dense, id(twin)] * 2
+
+
+def test_the_outer_recorder_gets_what_the_inner_returned():
+    twin, _ = dense_twin()
+    x, heard = zoo.images(4), []
+
+    def keep(twin_id, output):
+        heard.append(output.numpy())
+        return output + 1
+
+    with Recorder(keep), Recorder(lambda twin_id, output: output * 0):
+        found = twin(x)
+    assert [values.any() for values in heard] == [False, False]
+    np.testing.assert_array_equal(found, np.ones_like(found))
 
 
 def test_a_recorder_hears_its_own_thread_only():
