@@ -77,6 +77,7 @@ def test_word_at_a_step_equals_the_tape(images, words, mask_zero, inputs):
         np.testing.assert_allclose(found.values, heat, rtol=1e-4, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_mask_of_the_embedding_counts(images, words):
     """With a mask the GRU stops where the words end, so the score of the last step is another."""
     last = [

@@ -105,6 +105,7 @@ LABELS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", LABELS)
 def test_segments_of_ones_own(given):
     case, segments = case_of("sequential"), LABELS[given]
@@ -160,6 +161,7 @@ def test_a_grid_of_boxes():
     np.testing.assert_array_equal(finest, np.arange(72).reshape(6, 12))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 2, 3, 5])
 def test_slic_follows_edges_whatever_the_range_and_the_channels(channels):
     """Two parts in the range of a preprocessed image: but for a pixel at their border, no segment lies in both."""
@@ -207,6 +209,7 @@ def test_a_single_segment_is_told():
     assert [warning.filename for warning in caught] == [__file__]
 
 
+@pytest.mark.slow
 def test_batch_mates_and_batch_size():
     case = case_of("sequential")
     explain = Ablation(case.model, count=9)

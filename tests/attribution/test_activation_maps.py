@@ -279,6 +279,7 @@ def test_the_top_class_under_a_mask_is_that_of_the_largest_masked_sum():
     assert len(set(tops)) > 1
 
 
+@pytest.mark.slow
 def test_masks_in_chunks_and_in_turns():
     """Each sample keeps its own mask, and a later mask is not the first one's compiled function."""
     case = case_of("segmentation")

@@ -166,6 +166,7 @@ def test_errors_of_equal_and_of_constant_maps():
     assert {name: float(values[0]) for name, values in flat.items()} == {"max": 0, "mean": 0, "correlation": 0}
 
 
+@pytest.mark.slow
 def test_the_error_on_given_images():
     model, images = watched(15, 11)
     explain = kv.Occlusion(model, 3, 2, fill=0.5, approximate=Approximation(1, 0.1, coarse=4))

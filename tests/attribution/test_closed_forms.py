@@ -46,6 +46,7 @@ def test_linear_integrated_gradients_are_the_weights_times_the_way(linear, rule)
     assert np.abs(explanation.extras["completeness_gap"]).max() < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("samples", [1, 4])
 def test_linear_smoothgrad_is_the_weights_whatever_the_noise(linear, samples):
     model, kernel, images = linear

@@ -29,6 +29,7 @@ def test_one_function_serves_every_class_and_a_few_kinds_of_target_are_kept(monk
     assert explain._functions[key] is function, "what was used last must not be let go"
 
 
+@pytest.mark.slow
 def test_four_threads_share_an_explainer():
     """Each with its own class and kind of target, the first calls racing for the trace."""
     case = case_of("functional")

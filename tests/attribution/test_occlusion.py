@@ -85,6 +85,7 @@ def test_equals_the_reference(name, how):
     assert (explanation.method, explanation.kind, explanation.signed) == ("occlusion", "heatmap", True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fill", [pytest.param("grey", marks=pytest.mark.slow), "blur", 2.0])
 def test_boxes_where_they_pay(fill):
     model, images = wide()
@@ -216,6 +217,7 @@ def test_sweeps():
     assert explanation.settings["stride"] == [(2, 3), 1, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "stride"), [([3], [2]), (3, [2]), ([3], 2)])
 def test_a_sweep_of_one_is_none(size, stride):
     model, images = linear_model(8, 7, 1)[0], zoo.images(8, 7, 1)
@@ -277,6 +279,7 @@ def test_integer_pictures():
             assert_close(explanation.values[i][None], expected[None])
 
 
+@pytest.mark.slow
 def test_seeds():
     case = case_of("sequential")
     explain = [kv.Occlusion(case.model, 5, 3, "noise", seed=seed) for seed in (4, 4, 5)]

@@ -25,6 +25,7 @@ from kerasviz import progress
 from kerasviz.errors import InputError, SettingError, TargetError
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("incremental", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_batch_size_and_batch_mates(incremental):
     model, images = wide()
@@ -214,6 +215,7 @@ def test_model_arrays_and_random_states_are_left_alone(fill):
     np.testing.assert_array_equal(model(images), output)
 
 
+@pytest.mark.slow
 def test_training_after_the_explainer_was_made_is_seen(fresh):
     model, images = fresh
     explain = kv.Occlusion(model, 5, 4)

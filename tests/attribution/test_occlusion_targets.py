@@ -135,6 +135,7 @@ def test_probabilities(name):
     assert (explanation.settings["probability"], logits.settings["probability"]) == (True, False)
 
 
+@pytest.mark.slow
 def test_probabilities_of_an_output_by_name_and_of_masked_maps():
     case, mask = case_of("segmentation"), np.zeros((12, 8))
     mask[2:5, 1:4] = 1
@@ -229,6 +230,7 @@ def of_every_input():
     return kv.Occlusion(model, 4, 3)(inputs, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("chosen", "names"),
     [

@@ -123,6 +123,7 @@ def test_equals_loops_over_windows_and_draws(name, sampler):
         np.testing.assert_allclose(explanation.score[i], score(image), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_class_of_a_single_sigmoid_unit_is_one_of_two():
     case = case_of("binary")
     explain = PredictionDifference(case.model, window=4, stride=3, samples=2, training_size=50)
@@ -252,6 +253,7 @@ HIDDEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", HIDDEN)
 def test_hidden_units_and_other_scores_are_explained_by_plain_differences(kind):
     target, of = HIDDEN[kind]
@@ -270,6 +272,7 @@ def test_hidden_units_and_other_scores_are_explained_by_plain_differences(kind):
         assert_close(explanation.values[i], found, 1e-4)
 
 
+@pytest.mark.slow
 def test_classes_that_have_no_probability_are_explained_by_plain_differences():
     case = case_of("regression")
     explain = PredictionDifference(case.model, samples=2, stride=2)
@@ -283,6 +286,7 @@ def test_classes_that_have_no_probability_are_explained_by_plain_differences():
     assert_close(explain(image, 2).values[0], found, 1e-4)
 
 
+@pytest.mark.slow
 def test_maps_are_explained_by_plain_differences_and_one_position_of_them_by_evidence():
     case = case_of("segmentation")
     explain = PredictionDifference(case.model, samples=2, stride=3)
@@ -333,6 +337,7 @@ def spied(seen, shape=(8, 7, 2)):
     return zoo.randomize(keras.Model(inputs, zoo.head(L.Conv2D(3, 3, activation="relu")(x))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 4, 7, 1000])
 def test_each_draw_of_each_window_is_run_once_and_nothing_else(batch_size):
     """Whole batches or not: the last one holds no window of the one before."""
@@ -361,6 +366,7 @@ def test_each_draw_of_each_window_is_run_once_and_nothing_else(batch_size):
     assert as_bytes[0] == as_bytes[1]
 
 
+@pytest.mark.slow
 def test_seeds_batches_and_batch_mates():
     case = case_of("sequential")
     images = training(12, 10, 3)
@@ -375,6 +381,7 @@ def test_seeds_batches_and_batch_mates():
     assert np.abs(make(seed=4)(case.inputs, [0, 1, 2]).values - whole).max() > 0.01 * np.abs(whole).max()
 
 
+@pytest.mark.slow
 def test_the_training_size_is_a_setting():
     case = case_of("sequential")
     plain, small = (
@@ -387,6 +394,7 @@ def test_the_training_size_is_a_setting():
     assert np.abs(plain.values - small.values).max() > 0.05 * np.abs(plain.values).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 2, pytest.param(4, marks=pytest.mark.slow)])
 def test_any_number_of_channels_each_with_its_own_covariance(channels, rng):
     """Channels that are noise draw noise; those that are smooth go on as they are around the window."""
@@ -422,6 +430,7 @@ def test_windows_without_padding_are_drawn_without_surroundings(rng):
     np.testing.assert_allclose(extras["score_without"] - outside, 27, atol=4.5 * 3 / np.sqrt(200) + 0.2)
 
 
+@pytest.mark.slow
 def test_incremental_runs_give_the_same_map():
     inputs = keras.Input((48, 40, 3))
     x = inputs
@@ -476,6 +485,7 @@ GIVEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "sampler"),
     [*((kind, "marginal") for kind in GIVEN), ("generator", "conditional"), ("labels", "conditional")],

@@ -64,6 +64,7 @@ def test_masks_equal_the_written_out_ones(space, cells):
     assert masks.max() <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("space", "cells", "keep"), [((7, 10), 3, 0.3), ((9, 4), 2, 0.8), ((17,), 4, 0.5), ((4, 3, 5), 2, 0.5)]
 )
@@ -110,6 +111,7 @@ FILLS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fill", FILLS)
 def test_what_a_mask_of_zero_shows(fill):
     given, of_image = FILLS[fill]
@@ -139,6 +141,7 @@ def test_centred_maps():
     assert (plain.signed, centred.signed) == (False, True)
 
 
+@pytest.mark.slow
 def test_scores_that_can_be_negative_make_signed_maps():
     case = case_of("sequential")
     logits = RISE(case.model, samples=12, probability=False, centre=False)(case.inputs, 3)
@@ -181,6 +184,7 @@ def test_on_a_linear_score_the_map_comes_near_its_closed_form():
     assert np.ptp(expected) > 40 * deviations.max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", [0.5, 0.2])
 def test_on_a_network_the_map_comes_near_that_of_other_random_masks(rng, keep):
     case, count = case_of("sequential"), 3000
@@ -198,6 +202,7 @@ def test_on_a_network_the_map_comes_near_that_of_other_random_masks(rng, keep):
     assert np.corrcoef(found.ravel(), centred.mean(0).ravel())[0, 1] > 0.9
 
 
+@pytest.mark.slow
 def test_seeds_and_batch_mates():
     case = case_of("sequential")
     explain = RISE(case.model, samples=40, seed=6, centre=False)
@@ -210,6 +215,7 @@ def test_seeds_and_batch_mates():
     assert np.abs(other - values).max() > 0.02 * values.max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 7, 100])
 def test_the_batch_size_changes_last_digits_only(batch_size):
     case = case_of("sequential")
@@ -219,6 +225,7 @@ def test_the_batch_size_changes_last_digits_only(batch_size):
     assert_close(parts.extras["mean_score"], whole.extras["mean_score"], 5e-7)
 
 
+@pytest.mark.slow
 def test_each_input_in_turn_while_the_other_stays():
     case = case_of("dicts")
     explanation = RISE(case.model, samples=16, centre=False)(case.inputs, case.target)
@@ -267,6 +274,7 @@ def test_the_class_is_settled_on_the_clean_image():
     np.testing.assert_array_equal(top.values, explain(case.inputs, top.target).values)
 
 
+@pytest.mark.slow
 def test_half_precision():
     case = case_of("sequential")
     full = RISE(case.model, samples=60, centre=False)(case.inputs, 1).values
@@ -275,6 +283,7 @@ def test_half_precision():
     assert half.settings["precision"] == "bfloat16"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 3, 50])
 def test_the_progress_bar_comes_to_its_end(monkeypatch, batch_size):
     totals, steps = [], []

@@ -33,6 +33,7 @@ def test_statistics_equal_a_loop_over_samples(name, statistic):
     assert explanation.signed is (statistic == "mean")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrapped", ["saliency", "guided_backprop", "grad_cam", "integrated_gradients"])
 def test_without_noise_it_is_the_method_itself(wrapped):
     case = case_of("conv1d")

@@ -77,6 +77,7 @@ def test_pixel_methods_are_drawn_alone(run, colors, pictures, tmp_path):
     assert (drawn[200:, :, 0] > drawn[200:, :, 2] + 30).all()
 
 
+@pytest.mark.slow
 def test_every_class_asked_for_is_explained(run, colors, pictures, labels, tmp_path):
     words = ("explain", pictures / "red.png", "-m", colors, "--labels", labels, "--json")
     found = document(run(*words, "-o", tmp_path / "a", "--target", "SKY", "--target", "green tree"))
@@ -89,6 +90,7 @@ def test_every_class_asked_for_is_explained(run, colors, pictures, labels, tmp_p
     assert [one["class"] for one in found["images"][0]["explanations"]] == ranked
 
 
+@pytest.mark.slow
 def test_scores_of_maps_belong_to_their_class(run, colors, pictures, tmp_path):
     """Rows of a batch with several classes each must not be mixed up."""
     out = tmp_path / "out"
@@ -347,6 +349,7 @@ def test_the_manifest_is_complete(run, colors, pictures, bad, labels, tmp_path):
     assert text["Title"].startswith("Grad-CAM: Fire engine, ") and text["Source"] == str(pictures / "red.png")
 
 
+@pytest.mark.slow
 def test_earlier_results_are_not_overwritten(run, colors, pictures, tmp_path):
     out = tmp_path / "out"
     words = ("explain", pictures, "-m", colors, "-o", out)

@@ -50,6 +50,7 @@ def test_the_spots_are_found(run, colors, pictures, labels, boxed):
         assert case["methods"]["cam"]["iou"] == pytest.approx(inside, abs=0.03)
 
 
+@pytest.mark.slow
 def test_baselines_are_those_of_the_geometry(run, colors, pictures, labels, boxed):
     """The middle shares 5 x 10 pixels with the spot, the whole image holds six times it."""
     for iou, middle, whole in ((0.05, 0, 0), (0.1, 1, 0), (0.16, 1, 0), (0.17, 1, 1)):

@@ -82,6 +82,7 @@ def test_numbers_are_those_of_python(run, colors, pictures, tmp_path):
     assert set(saved.extras) == set(expected.extras) and saved.target.tolist() == ranked.tolist()
 
 
+@pytest.mark.slow
 def test_where_the_top_class_changes(run, colors, labels, tmp_path):
     """A red spot on a blue ground: the sky wins where the spot is hidden, and nowhere else."""
     picture = np.zeros((16, 24, 3), np.uint8)
@@ -102,6 +103,7 @@ def test_where_the_top_class_changes(run, colors, labels, tmp_path):
     assert size["positions"] == 24 and size["box"] == change["box"] and change["drop"] == size["largest_drop"]
 
 
+@pytest.mark.slow
 def test_classes_by_name_and_the_cost(run, colors, pictures, labels, tmp_path):
     words = ("-m", colors, "--labels", labels, "--size", 8, "--stride", 4, "--json")
     result = run("occlude", pictures, *words, "--target", "sky", "--target", 1, "-o", tmp_path / "a")
@@ -113,6 +115,7 @@ def test_classes_by_name_and_the_cost(run, colors, pictures, labels, tmp_path):
     document(result)
 
 
+@pytest.mark.slow
 def test_a_free_network_takes_pictures_as_they_are(run, save_network, pictures, tmp_path):
     model = save_network((None, None, 3))
     Image.open(pictures / "red.png").resize((96, 64)).save(pictures / "red.png")
@@ -128,6 +131,7 @@ def test_a_free_network_takes_pictures_as_they_are(run, save_network, pictures, 
 # What is written
 
 
+@pytest.mark.slow
 def test_pictures_and_arrays(run, colors, pictures, labels, tmp_path):
     out = tmp_path / "out"
     words = ("-m", colors, "--labels", labels, "--size", "4,8", "--three-maps", "-o", out)
@@ -157,6 +161,7 @@ def test_arrays_of_a_run_without_a_manifest_are_not_lost(run, colors, pictures, 
     assert names(tmp_path / "out") == ["red-occlusion"]
 
 
+@pytest.mark.slow
 def test_pictures_that_cannot_be_read_are_skipped(run, colors, pictures, bad, tmp_path):
     result = run("occlude", pictures, "-m", colors, "--size", 8, "-o", tmp_path / "out", "--json")
     found = document(result)

@@ -120,6 +120,7 @@ def test_structure(model):
     assert model.get_layer("head_relu").output.shape == (None, 7, 7, 1280)
 
 
+@pytest.mark.slow
 @needs_packages
 def test_global_settings_of_keras_do_not_reach_the_network(monkeypatch, tmp_path):
     import keras
@@ -156,6 +157,7 @@ def flip_a_weight(content):
     return content[:middle] + bytes([content[middle] ^ 255]) + content[middle + 1 :]
 
 
+@pytest.mark.slow
 @needs_packages
 @pytest.mark.parametrize(
     "damage",

@@ -133,6 +133,7 @@ def test_a_call_in_plain_tensorflow_is_refused_with_the_mend():
         kv.to_gap(model, "conv", sample=np.zeros((1, 8, 8, 3), "float32"))
 
 
+@pytest.mark.slow
 def test_the_head_learns_while_the_trunk_is_frozen():
     model, (images, labels) = classifier(), data()
     before = [weight.copy() for weight in model.get_weights()]

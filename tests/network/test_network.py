@@ -49,6 +49,7 @@ def test_half_precision_models_are_computed_in_single():
     assert half.layers[-2].compute_dtype == "float16"
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*zero everywhere")
 def test_threads_share_an_explainer_and_make_their_own():
     specimen = zoo.ZOO["nested_in_sequential"]()
@@ -71,6 +72,7 @@ def test_threads_share_an_explainer_and_make_their_own():
     assert wrong == []
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*zero everywhere")
 @pytest.mark.parametrize("name", ["functional", "nested_twice", "subclassed", "functional_with_own_call", "sequential"])
 def test_an_explainer_does_not_keep_the_model_alive_and_works_without_it(name):
