@@ -90,6 +90,7 @@ def test_mask_of_the_embedding_counts(images, words):
     np.testing.assert_allclose(last[0][1:], last[1][1:], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_own_word_and_step_for_each_sample(images, words):
     """`ClassScore` with a mask over the steps is the reusable target: words and steps are data."""
     model, data = captioner(), {"image": images, "words": words}

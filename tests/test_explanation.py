@@ -317,6 +317,7 @@ def test_labels_that_are_too_few(explanation, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "method"),
     [("conv1d", "saliency"), ("conv1d", "grad_cam"), ("conv3d", "grad_cam"), ("functional", "saliency")],

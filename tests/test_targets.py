@@ -311,6 +311,7 @@ def test_a_target_of_ones_own_with_settings(explain, images, logits):
         np.testing.assert_allclose(explain(images, Weighted(weight)).score, weight * logits[:, 0], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_free_widths(images):
     """A row of scores whose length depends on the image."""
     inputs = keras.Input((None, 3))

@@ -159,6 +159,7 @@ def test_tokens_laid_out_as_a_map(transformer, method):
         assert np.abs(linear(other, (12, 20)) - explanation.values[0]).max() > 0.01 * np.abs(other).max()
 
 
+@pytest.mark.slow
 def test_tokens_laid_out_for_score_cam(transformer):
     model, below, _, images = transformer
     classes = [2, 0, 3]
@@ -265,6 +266,7 @@ def test_the_score_of_a_segmentation_under_a_mask(method, mask, layer):
         assert np.abs(plain.values[i] - expected).max() > 0.01 * np.abs(expected).max()
 
 
+@pytest.mark.slow
 def test_the_top_class_under_a_mask_is_that_of_the_largest_masked_sum():
     case = case_of("segmentation")
     logits = kv.to_logits(case.model)(case.inputs).numpy()

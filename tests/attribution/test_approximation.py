@@ -106,6 +106,7 @@ def test_drilling_down_runs_exactly_the_positions_it_says(keep, incremental):
     assert len(run) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("incremental", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_all_of_the_field_and_all_positions_are_the_exact_map(incremental):
     model, images = wide()

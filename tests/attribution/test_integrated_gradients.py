@@ -93,6 +93,7 @@ def test_the_gap_is_of_the_unreduced_values():
     assert "completeness_gap" not in kv.IntegratedGradients(case.model, steps=3)(case.inputs, 1).extras
 
 
+@pytest.mark.slow
 def test_every_form_of_a_baseline():
     case = case_of("conv1d")
     one = zoo.images(20, 2, count=1, seed=8)[0]

@@ -158,6 +158,7 @@ def test_the_progress_bar_counts_every_position(settings):
     assert steps[0] == sum(drop.size for drop in drops) == sum(steps[1:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("incremental", [True, pytest.param(False, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("error", [KeyboardInterrupt, pytest.param(ZeroDivisionError, marks=pytest.mark.slow)])
 def test_an_interrupted_explainer_stays_usable(incremental, error):
@@ -177,6 +178,7 @@ def test_an_interrupted_explainer_stays_usable(incremental, error):
     ]
 
 
+@pytest.mark.slow
 def test_an_error_in_a_fill_leaves_the_explainer_usable():
     model, images = watched()
     fails = [True]

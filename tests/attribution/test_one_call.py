@@ -151,6 +151,7 @@ def test_explainers_go_with_their_model(images):
     assert len(one_call._made) <= kept
 
 
+@pytest.mark.slow
 def test_only_the_last_used_are_kept(model, images, monkeypatch):
     monkeypatch.setattr(one_call, "_KEPT", 3)
     for seed in range(one_call._KEPT + 3):

@@ -98,6 +98,7 @@ def sampler_of(kind, shape, patch):
     return MarginalSampler(training(*shape)) if kind == "marginal" else ImageSampler()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

@@ -53,6 +53,7 @@ def compiled_masks(explain, numbers, space):
     return tf.function(explain.masks)(tf.constant(numbers, tf.int32), tf.constant(space)).numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("space", [(12, 10), (64, 37), (20,), (6, 8, 7), (3, 1), (1,)])
 @pytest.mark.parametrize("cells", [1, 3, 7])
 def test_masks_equal_the_written_out_ones(space, cells):
@@ -240,6 +241,7 @@ def test_each_input_in_turn_while_the_other_stays():
     np.testing.assert_array_equal(alone.values, explanation.values["right"])
 
 
+@pytest.mark.slow
 def test_integer_pictures_are_mixed_and_rounded():
     inputs = keras.Input((9, 12, 3), dtype="uint8")
     x = L.Conv2D(4, 3, activation="relu")(L.Rescaling(1 / 127.5, offset=-1)(inputs))

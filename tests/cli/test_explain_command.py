@@ -107,6 +107,7 @@ def test_scores_of_maps_belong_to_their_class(run, colors, pictures, tmp_path):
                 np.testing.assert_array_equal(drawn, kv.plotting.overlay(photo, heat))
 
 
+@pytest.mark.slow
 def test_settings_reach_the_methods(run, colors, pictures, tmp_path):
     words = ("explain", pictures / "red.png", "-m", colors, "--json", "-o", tmp_path / "out")
     words += ("--method", "smooth-grad,integrated-gradients", "--seed", "5")
@@ -211,6 +212,7 @@ def test_a_flat_map_is_named(run, save_network, tmp_path, pictures):
 # What is refused
 
 
+@pytest.mark.slow
 def test_unknown_labels_name_the_nearest(run, colors, pictures, labels, tmp_path):
     words = ("explain", pictures, "-m", colors, "-o", tmp_path / "out", "--target")
     result = run(*words, "fire engin", "--labels", labels)
@@ -371,6 +373,7 @@ def test_earlier_results_are_not_overwritten(run, colors, pictures, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_photographs_beside_the_results_are_never_touched(run, colors, pictures):
     before = {path.name: path.read_bytes() for path in pictures.iterdir()}
     words = ("explain", *(pictures / name for name in before), "-m", colors, "-o", pictures, "--top", "2")

@@ -147,6 +147,7 @@ def test_saliency_is_cut_along_colours(run, colors, pictures, labels, tmp_path):
     assert found["cases"][0]["methods"]["input_x_gradient"]["iou"] > 0.8
 
 
+@pytest.mark.slow
 def test_the_table_says_the_same(run, colors, pictures, labels, boxed):
     result = run("localize", colors, pictures, "-a", boxed, "--labels", labels, "--method", "cam,grad-cam")
     lines = [line.split() for line in result.stdout.splitlines()]

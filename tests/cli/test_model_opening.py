@@ -74,6 +74,7 @@ def test_unknown_models_name_the_nearest(given, said):
         open_model(given)
 
 
+@pytest.mark.slow
 def test_a_network_of_keras_applications_brings_its_own_preprocessing(run, tmp_path, monkeypatch):
     """Without a connection the weights are random; everything else is as it would be."""
     build = functools.partial(keras.applications.MobileNetV2, alpha=0.35, input_shape=(96, 96, 3), classes=1000)
@@ -129,6 +130,7 @@ def test_own_classes_are_imported_by_name(run, tmp_path, monkeypatch):
         open_model("own.keras", custom=["gates_of_mine:Door"])
 
 
+@pytest.mark.slow
 def test_the_embedded_network_names_the_packaged_pictures(run, tmp_path):
     from kerasviz.data import shapes
 

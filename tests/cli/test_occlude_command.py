@@ -191,6 +191,7 @@ def test_the_table_says_the_same(run, colors, pictures, labels, tmp_path):
 # What is refused
 
 
+@pytest.mark.slow
 def test_what_cannot_be_done_exits_2_in_one_line(run, colors, pictures, tmp_path):
     for words, said in (
         (["--size", "a"], "--size 'a'"),

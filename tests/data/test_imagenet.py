@@ -70,6 +70,7 @@ ANSWERS = {
 }
 
 
+@pytest.mark.slow
 @needs_packages
 @pytest.mark.parametrize("photo", ANSWERS)
 def test_answers_of_the_original(model, photos, photo):
@@ -140,6 +141,7 @@ def test_global_settings_of_keras_do_not_reach_the_network(monkeypatch, tmp_path
         assert network.get_layer("head_conv").data_format == "channels_last"
 
 
+@pytest.mark.slow
 @needs_packages
 def test_cached_network_is_the_same_and_the_package_is_not_needed(model, cache, monkeypatch):
     (path,) = cache.iterdir()  # and nothing half written beside it
@@ -181,6 +183,7 @@ def test_damaged_cache_is_made_anew(model, cache, tmp_path, monkeypatch, damage)
     assert imagenet._load_cached(path) is not None
 
 
+@pytest.mark.slow
 @needs_packages
 def test_cache_that_cannot_be_written(tmp_path, monkeypatch):
     (tmp_path / "file").touch()

@@ -276,6 +276,7 @@ def open_in_every_way(model, inputs):
     network.activations(inputs, network.layers[-1])
 
 
+@pytest.mark.slow
 def test_nothing_in_a_fitted_model_changes(specimen):
     model, inputs = specimen.model, specimen.inputs
     fit = fitted(model, inputs, run_eagerly=True)
@@ -287,6 +288,7 @@ def test_nothing_in_a_fitted_model_changes(specimen):
     assert np.isfinite(fit())  # It trains on as if nothing had been.
 
 
+@pytest.mark.slow
 def test_compiled_training_and_prediction_stay_as_they_were_traced():
     specimen = zoo.ZOO["nested_in_sequential"]()
     model, inputs = specimen.model, specimen.inputs

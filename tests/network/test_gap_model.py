@@ -158,6 +158,7 @@ def test_the_head_learns_while_the_trunk_is_frozen():
     assert optimizer.iterations == 0 and not optimizer.built
 
 
+@pytest.mark.slow
 def test_fine_tuning_moves_all_but_the_statistics():
     model, (images, labels) = classifier(), data()
     rates = []

@@ -130,6 +130,7 @@ def test_every_kind_of_layer_is_computed_on_boxes(shared):
     assert [row.op for row in rows][-len(whole) :] == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     ["functional", "nested_twice", "subclassed", "functional_with_own_call", "shared_layer", "mixed_float16",

@@ -51,6 +51,7 @@ LAYERS = {
 SLOW = ("Bidirectional", "ConvLSTM", "stacked cells")  # Keras runs their loops step by step.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in LAYERS])
 def test_layers_with_a_life_of_their_own_compute_the_same(name):
     inputs = keras.Input((7, 6))
@@ -291,6 +292,7 @@ def test_twins_release_the_originals():
     assert twin(zoo.images(12, 10, 3)).shape == (3, 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["functional", "nested_twice", "subclassed", "functional_with_own_call", "dicts"])
 def test_many_openings_leave_no_trace_on_the_layers(name):
     model = zoo.ZOO[name]().model
@@ -305,6 +307,7 @@ def test_many_openings_leave_no_trace_on_the_layers(name):
     ]
 
 
+@pytest.mark.slow
 def test_threads_open_one_model_at_once():
     specimen = zoo.ZOO["nested_in_sequential"]()
     model, images = specimen.model, specimen.inputs
