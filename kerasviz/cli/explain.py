@@ -1,7 +1,7 @@
 """`kerasviz explain`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -21,35 +21,19 @@ def explain(
     ] = ["grad-cam"],  # noqa: B006  typer copies it
     layer: options.Layer = None,
     setting: options.Setting = None,
-    target: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="CLASS",
-            help="A class to explain: its number or its label. May be repeated. "
-            "[dim]\\[default: each image's top class][/]",
-            rich_help_panel=options.WHAT,
-        ),
-    ] = None,
-    top: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="K", help="Explain the K top classes of each image.", rich_help_panel=options.WHAT),
-    ] = None,
+    target: options.Target = None,
+    top: options.Top = None,
     output: options.Output = None,
     labels: options.Labels = None,
     preprocess: options.Preprocess = "auto",
     size: options.Size = None,
-    fit: Annotated[
-        Literal["crop", "pad", "stretch"],
-        typer.Option(help="How a picture meets another shape.", rich_help_panel=options.MODEL),
-    ] = "crop",
+    fit: options.Fit = "crop",
     custom: options.Custom = None,
     unsafe: options.Unsafe = False,
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="DIR", help="Where pictures go.", rich_help_panel=options.OUT)
     ] = Path("explanations"),
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace earlier results there.", rich_help_panel=options.OUT)
-    ] = False,
+    overwrite: options.Overwrite = False,
     json: options.Json = False,
     alpha: Annotated[
         float | None,

@@ -57,9 +57,7 @@ def localize(
         Path | None,
         typer.Option("--out", "-o", metavar="DIR", help="Draw the boxes there.", rich_help_panel=options.OUT),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace earlier results there.", rich_help_panel=options.OUT)
-    ] = False,
+    overwrite: options.Overwrite = False,
     json: options.Json = False,
     batch_size: options.Batch = 16,
     seed: options.Seed = 0,

@@ -75,19 +75,8 @@ def occlude(
         Literal["float32", "bfloat16"],
         typer.Option(help="Of the computation; bfloat16 is rougher.", rich_help_panel=options.HOW),
     ] = "float32",
-    target: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="CLASS",
-            help="A class to explain: its number or its label. May be repeated. "
-            "[dim]\\[default: each image's top class][/]",
-            rich_help_panel=options.WHAT,
-        ),
-    ] = None,
-    top: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="K", help="Explain the K top classes of each image.", rich_help_panel=options.WHAT),
-    ] = None,
+    target: options.Target = None,
+    top: options.Top = None,
     output: options.Output = None,
     labels: options.Labels = None,
     preprocess: options.Preprocess = "auto",
@@ -97,18 +86,13 @@ def occlude(
             metavar="HxW", help="The input's size, for a network that takes any.", rich_help_panel=options.MODEL
         ),
     ] = None,
-    fit: Annotated[
-        Literal["crop", "pad", "stretch"],
-        typer.Option(help="How a picture meets another shape.", rich_help_panel=options.MODEL),
-    ] = "crop",
+    fit: options.Fit = "crop",
     custom: options.Custom = None,
     unsafe: options.Unsafe = False,
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="DIR", help="Where results go.", rich_help_panel=options.OUT)
     ] = Path("occluded"),
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace earlier results there.", rich_help_panel=options.OUT)
-    ] = False,
+    overwrite: options.Overwrite = False,
     json: options.Json = False,
     batch_size: Annotated[
         int,

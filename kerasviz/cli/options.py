@@ -2,7 +2,7 @@
 
 import ast
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -16,6 +16,10 @@ Custom = Annotated[
         help="A class or function of the model's own. May be repeated.",
         rich_help_panel=MODEL,
     ),
+]
+Fit = Annotated[
+    Literal["crop", "pad", "stretch"],
+    typer.Option(help="How a picture meets another shape.", rich_help_panel=MODEL),
 ]
 Images = Annotated[
     list[str], typer.Argument(metavar="IMAGE", help="Picture files, folders (searched with all below), patterns.")
@@ -37,6 +41,7 @@ Layer = Annotated[
 Output = Annotated[
     str | None, typer.Option(metavar="NAME", help="Which output, of a model with several.", rich_help_panel=WHAT)
 ]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace earlier results there.", rich_help_panel=OUT)]
 Preprocess = Annotated[
     str,
     typer.Option(
@@ -56,6 +61,19 @@ Setting = Annotated[
 Size = Annotated[
     str | None,
     typer.Option(metavar="HxW", help="The input's size, for a network that takes any.", rich_help_panel=MODEL),
+]
+Target = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="CLASS",
+        help="A class to explain: its number or its label. May be repeated. "
+        "[dim]\\[default: each image's top class][/]",
+        rich_help_panel=WHAT,
+    ),
+]
+Top = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="K", help="Explain the K top classes of each image.", rich_help_panel=WHAT),
 ]
 Traceback = Annotated[bool, typer.Option("--traceback", help="Show Python's traceback of an error.", hidden=True)]
 Unsafe = Annotated[

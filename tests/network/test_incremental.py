@@ -65,7 +65,7 @@ def same(model, image, size=(4, 5), stride=(3, 2), **options):
 
 
 def agree(draw):
-    """Compare on a random network. The range is that of the scores: some patches change them little."""
+    """Compare on a random network: to 1e-4 of the range over the positions, and to 2e-5 of the scores."""
     model = network(draw)
     height, width = model.input_shape[1:3]
     size = (draw(st.integers(1, height)), draw(st.integers(1, min(width, 9))))
@@ -73,9 +73,10 @@ def agree(draw):
     image = images(*model.input_shape[1:], count=1, seed=draw(st.integers(0, 9)))
     grid, patches = variants(image, size, stride)
     wanted, engine = brute(model, image, grid, patches), engine_of(model, image)
-    if engine.plan(grid.starts, size, force=True).units:
-        found = run(engine, image, grid, patches)
-        np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-5 * max(np.abs(wanted).max(), 1e-3))
+    found, largest = run(engine, image, grid, patches), max(np.abs(wanted).max(), 1e-3)
+    # Where patches change next to nothing, the rounding of the scores is what is left.
+    near = max(1e-4 * np.ptp(wanted, axis=0).max(), 2e-6 * largest)
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=min(near, 2e-5 * largest))
 
 
 @settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)

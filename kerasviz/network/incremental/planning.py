@@ -1,7 +1,7 @@
 """What of a network is computed on boxes, what whole, and what that saves."""
 
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
@@ -37,7 +37,7 @@ class Row:
     why: str
 
 
-@dataclass
+@dataclass(repr=False)
 class Plan:
     """What is computed on boxes, for patches at some positions.
 
@@ -54,7 +54,7 @@ class Plan:
     spans: dict[str, list[Span]]
     work: dict[str, float]
     frontier: list[tf.Tensor]
-    rows: list[Row] = field(repr=False)
+    rows: list[Row]
     why: str = ""
 
     @property
@@ -83,6 +83,9 @@ class Plan:
             lines.append("{:32} {:>11} {:>11} {:>15}  {}".format(layer or "-", *sizes, share, whole or "on boxes"))
         head = self.why or f"{self.saved:.1%} of {_short(self.macs)} multiplications are saved"
         return "\n".join([head[0].upper() + head[1:] + ".", *lines])
+
+    # What a notebook shows; the fields are long arrays.
+    __repr__ = __str__
 
 
 def plan(traced: Traced, starts, size, *, share: float = 1.0, force: bool = False) -> Plan:

@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from kerasviz.network.incremental.boxes import Box
+from kerasviz.network.incremental.changes import Changed
 from kerasviz.network.incremental.classes import Classes
 from kerasviz.network.incremental.planning import Plan, plan
-from kerasviz.network.incremental.steps import Changed
 from kerasviz.network.incremental.tracing import Traced
 
 #: Sweeps that are kept, the last used: one for each size of the patch.

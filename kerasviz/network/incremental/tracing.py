@@ -47,7 +47,7 @@ class Traced:
     """
 
     def __init__(self, network, body, signature, number):
-        self._function, owner = network.traced(lambda *parts: body(*parts), signature)
+        self._function, owner = network.traced(body, signature)
         self.graph = self._function.graph
         count = len(self._function.captured_inputs)
         given = self._function.inputs[: len(self._function.inputs) - count]
@@ -88,7 +88,8 @@ class Traced:
         ops, used = self._needed(wanted, known)
         here = tf.compat.v1.get_default_graph()
         mapping = {name: known[name] if name in known else here.capture(self._variables[name]) for name in used}
-        part = tf.compat.v1.GraphDef(library=self._library(), versions=self.graph.as_graph_def().versions)
+        whole = self.graph.as_graph_def()
+        part = tf.compat.v1.GraphDef(library=whole.library, versions=whole.versions)
         for op in ops:
             node = part.node.add()
             node.CopyFrom(op.node_def)
@@ -109,9 +110,6 @@ class Traced:
                 ops.add(tensor.op.name)
                 waiting.extend(tensor.op.inputs)
         return [op for op in self.graph.get_operations() if op.name in ops], used
-
-    def _library(self):
-        return self.graph.as_graph_def().library
 
     def _reached(self, sources):
         names = {tensor.name for tensor in sources}
