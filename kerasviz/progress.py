@@ -10,7 +10,7 @@ PATIENCE = 2.0
 
 
 @contextmanager
-def bar(total: int, description: str) -> Iterator[Callable[..., None]]:
+def bar(total: int, description: str, unit: str = "", before: int = 0) -> Iterator[Callable[..., None]]:
     """Give a function to call after each step, or with a number of steps made.
 
     Draws a bar if all steps together will take over two seconds.
@@ -20,6 +20,8 @@ def bar(total: int, description: str) -> Iterator[Callable[..., None]]:
     Args:
         total: the number of steps.
         description: what is going on, for the line of the bar.
+        unit: what the steps are, to tell how many are made in a second.
+        before: the steps that an earlier run made.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -29,17 +31,22 @@ def bar(total: int, description: str) -> Iterator[Callable[..., None]]:
     notebook = console.is_jupyter and importlib.util.find_spec("ipywidgets") is not None
     watched = notebook or (console.is_terminal and not console.is_jupyter)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    if unit:
+        columns += (TextColumn("{task.fields[rate]}"),)
     progress = Progress(*columns, console=console, transient=True)
-    start, done, task = time.monotonic(), 0, None
+    start, done, task = time.monotonic(), before, None
+
+    def speed():
+        return (done - before) / max(time.monotonic() - start, 1e-9)
 
     def advance(steps: int = 1):
         nonlocal done, task
         done += steps
         if task is not None:
-            progress.update(task, completed=done)
-        elif watched and done < total and (time.monotonic() - start) / done * total > PATIENCE:
+            progress.update(task, completed=done, rate=f"{speed():.3g} {unit} a second")
+        elif watched and before < done < total and (total - before) / speed() > PATIENCE:
             progress.start()
-            task = progress.add_task(description, total=total, completed=done)
+            task = progress.add_task(description, total=total, completed=done, rate="")
 
     try:
         yield advance

@@ -47,6 +47,16 @@ def test_drawn_from_the_first_step_that_shows_it_will_be_long(terminal, capfd, c
     assert "/10" in drawn
 
 
+def test_tells_the_speed_of_this_run_where_the_steps_have_a_name(terminal, capfd, clock):
+    with progress.bar(1000, "dissecting", unit="images", before=400) as advance:
+        for _ in range(6):
+            clock[0] += 10
+            advance(100)
+    drawn = capfd.readouterr().err
+    assert "/1000" in drawn
+    assert "10 images a second" in drawn
+
+
 def test_a_single_step_needs_no_bar(terminal, capfd, clock):
     steps(clock, 1, 60.0)
     assert capfd.readouterr() == ("", "")

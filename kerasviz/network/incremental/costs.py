@@ -68,6 +68,8 @@ def _macs_of(unit):
         return (
             0 if None in weights else int(np.prod(weights)) * _rows(op.inputs[0], np.prod(weights) // output.shape[-1])
         )
+    if op.type == "BatchMatMulV2" and op.inputs[1].shape.rank == 2:  # so older versions of Keras write a dense layer
+        return int(np.prod(op.inputs[1].shape) * np.prod(output.shape[1:-1]))
     if op.type == "Conv2DBackpropInput":  # A transposed convolution: each place of its input meets the whole kernel.
         kernel, places = op.inputs[1].shape, op.inputs[2].shape[1:3]
         return int(np.prod(kernel) * np.prod(places)) if None not in (*kernel, *places) else 0
