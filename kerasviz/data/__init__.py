@@ -1,6 +1,7 @@
-"""Pictures and labels from files, preprocessing, and networks that come inside packages.
+"""Pictures and labels from files, preprocessing, and networks and data sets that come inside packages.
 
-Nothing here imports TensorFlow before it is needed; `shapes` is imported when it is first used.
+Nothing here imports TensorFlow before it is needed; `shapes` and the labelled data sets of `concepts` are imported
+when they are first used.
 """
 
 import importlib
@@ -12,7 +13,20 @@ from kerasviz.data.images import load_image, load_images, read_images
 from kerasviz.data.labels import read_labels
 from kerasviz.data.preprocessing import preprocess, unpreprocess
 
-__all__ = [
+_CONCEPTS = (
+    "Broden",
+    "Concept",
+    "ConceptArrays",
+    "ConceptData",
+    "ConceptFolder",
+    "Labelled",
+    "SceneConcepts",
+    "write_concept_folder",
+)
+
+__all__ = [  # noqa: PLE0604
+    *_CONCEPTS,
+    "concepts",
     "find_images",
     "imagenet_labels",
     "imagenet_model",
@@ -28,8 +42,10 @@ __all__ = [
 
 
 def __getattr__(name):
-    if name == "shapes":
-        return importlib.import_module("kerasviz.data.shapes")
+    if name in ("concepts", "shapes"):
+        return importlib.import_module(f"kerasviz.data.{name}")
+    if name in _CONCEPTS:
+        return getattr(importlib.import_module("kerasviz.data.concepts"), name)
     raise AttributeError(f"module 'kerasviz.data' has no attribute {name!r}")
 
 

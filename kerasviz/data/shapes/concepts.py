@@ -1,22 +1,8 @@
 """The names of everything a scene can show: classes, categories and concepts."""
 
-from typing import NamedTuple
-
+from kerasviz.data.concepts.base import Concept
 from kerasviz.data.shapes.outlines import DISTRACTORS, SUBJECTS
 from kerasviz.errors import SettingError
-
-
-class Concept(NamedTuple):
-    """A thing that pixels can show.
-
-    Attributes:
-        name: unique among all concepts, for example "wheel".
-        category: one of `CATEGORIES`. A pixel shows at most one concept of a category.
-    """
-
-    name: str
-    category: str
-
 
 PALETTE = {
     "red": (222, 56, 54),
@@ -50,7 +36,9 @@ def _parts():
 _NAMES = ((*SUBJECTS, *DISTRACTORS), _parts(), tuple(PALETTE), TEXTURES, BACKGROUNDS)
 
 CONCEPTS = tuple(Concept(name, category) for category, names in zip(CATEGORIES, _NAMES, strict=True) for name in names)
-"""Every concept. Concept `CONCEPTS[k]` is the value `k + 1` in `Scenes.maps`."""
+"""Every concept. Concept `CONCEPTS[k]` is the value `k + 1` in `Scenes.maps`.
+
+No two have the same name. A pixel shows at most one of a category."""
 
 CODES = {concept.name: code for code, concept in enumerate(CONCEPTS, 1)}
 
