@@ -77,7 +77,8 @@ def test_depthwise_signal_and_volume_kernels():
     volume = weights(4, 2, 3, 2, 2)
     sheet = filters(volume, **BARE)
     assert sheet.shape == (2 * 2 * 2, 4 * 3, 3)
-    np.testing.assert_array_equal(sheet[2:4, 3:6, 0], grey(volume[..., 1, 0])[1])
+    # One range for all rows of a filter.
+    np.testing.assert_array_equal(sheet[2:4, 3:6, 0], grey(volume[..., 0])[1, ..., 1])
     color = weights(4, 2, 3, 3, 2)
     sheet = filters(color, **BARE)
     assert sheet.shape == (4, 12, 3)
@@ -98,12 +99,34 @@ def test_many_filters_are_cut_with_a_warning():
     with pytest.warns(KerasvizWarning, match="Of 70 input channels and 66 filters"):
         sheet = filters(kernel, **BARE)
     np.testing.assert_array_equal(sheet, filters(kernel[..., :64, :64], **BARE))
+    assert filters(kernel, limit=None, **BARE).shape == (66, 70, 3)
+    with pytest.warns(KerasvizWarning, match="the first 5 and 5 are drawn"):
+        sheet = filters(kernel, limit=5, **BARE)
+    np.testing.assert_array_equal(sheet, filters(kernel[..., :5, :5], **BARE))
+
+
+def test_a_constant_filter_has_a_colour():
+    kernel = np.full((2, 2, 1, 2), 0.25)
+    kernel[..., 1] = -4
+    assert filters(kernel, cols=2, **BARE)[..., 0].tolist() == [[255, 255, 0, 0]] * 2
+    assert filters(kernel, cols=2, scale="batch", **BARE)[..., 0].tolist() == [[135, 135, 0, 0]] * 2
+
+
+def test_reduced_channels_of_signals_and_volumes():
+    signal, volume = weights(5, 2, 3), weights(4, 2, 3, 2, 2)
+    sheet = filters(signal, channels="sum", cols=3, **BARE)
+    np.testing.assert_array_equal(
+        sheet[..., 0], np.concatenate([grey(signal[..., i].sum(1))[None] for i in range(3)], 1)
+    )
+    sheet = filters(volume, channels="abs_sum", **BARE)
+    assert sheet.shape == (4, 12, 3)
+    np.testing.assert_array_equal(sheet[2:, 9:, 0], grey(np.abs(volume[..., 1]).sum(-1))[3])
 
 
 def test_a_dead_filter_is_grey_and_said_so():
     kernel = weights(3, 3, 3, 4)
     kernel[..., 1] = 0
-    with pytest.warns(KerasvizWarning, match="sample 1"):
+    with pytest.warns(KerasvizWarning, match="Filter 1 is zero"):
         sheet = filters(kernel, **BARE)
     assert (sheet[:3, 3:] == 128).all()
 
@@ -115,6 +138,8 @@ def test_a_dead_filter_is_grey_and_said_so():
         (np.full((3, 3, 3, 2), np.nan), {}, InputError),
         (np.ones((3, 3, 2)), {"channels": "max"}, SettingError),
         (weights(3, 3, 3, 2), {"zoom": 0}, SettingError),
+        (weights(3, 3, 3, 2), {"limit": 0}, SettingError),
+        (weights(3, 3, 3, 2), {"limit": True}, SettingError),
         (weights(3, 3, 3, 3, 2), {"depthwise": True}, InputError),
     ],
 )
