@@ -1,0 +1,1 @@
+"""The filters of convolutions, drawn, measured and compared with Gabor functions."""
