@@ -1,0 +1,1 @@
+"""Feature maps and numbers about channels."""
