@@ -1,0 +1,1 @@
+"""Single units: the images that please them most, and what in them they answer to."""
