@@ -1,0 +1,1 @@
+"""How features change when images do."""
