@@ -18,12 +18,16 @@ from typing import Annotated
 import typer
 
 import kerasviz
+from kerasviz.cli.activations import activations
 from kerasviz.cli.demo import demo
+from kerasviz.cli.dissect import dissect
 from kerasviz.cli.explain import explain
+from kerasviz.cli.filters import filters
 from kerasviz.cli.inspect import inspect
 from kerasviz.cli.localize import localize
 from kerasviz.cli.methods import methods
 from kerasviz.cli.occlude import occlude
+from kerasviz.cli.reconstruct import reconstruct
 
 app = typer.Typer(
     name="kerasviz",
@@ -40,7 +44,7 @@ def _add(command, **options):
     app.command(help=re.sub(r"(?<=\S) {2,}", " ", getdoc(command)), **options)(command)
 
 
-for _command in (explain, inspect, localize, occlude):
+for _command in (activations, dissect, explain, filters, inspect, localize, occlude, reconstruct):
     _add(_command, no_args_is_help=True)
 for _command in (methods, demo):
     _add(_command)
