@@ -1,7 +1,6 @@
 """`Explanation`: what every explainer returns."""
 
 import json
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -11,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from kerasviz import plotting
-from kerasviz.errors import InputError, KerasvizError, LoadError, SaveError
+from kerasviz.errors import InputError, LoadError
 from kerasviz.plotting.naming import class_name
+from kerasviz.writing import write_folder
 
 _ARRAYS = "arrays.npz"
 _MANIFEST = "manifest.json"
@@ -111,28 +111,12 @@ class Explanation:
             InputError: the images do not fit.
             SettingError: a class has no label.
         """
-        folder = Path(folder)
-        self._check_free(folder, overwrite)
-        try:
-            # Beside the folder, or above it: moving it then stays within one file system, and is one step.
-            near = next(parent for parent in folder.absolute().parents if parent.exists())
-            with tempfile.TemporaryDirectory(dir=near, prefix=f".{folder.name}-") as made:
-                complete = Path(made) / "new"
-                complete.mkdir()
-                self._write(complete, images, labels)
-                folder.parent.mkdir(parents=True, exist_ok=True)
-                if folder.exists():
-                    folder.replace(Path(made) / "old")
-                complete.replace(folder)
-        except OSError as error:
-            if isinstance(error, KerasvizError):
-                raise
-            raise SaveError(
-                f"{str(folder)!r} cannot be written: {error}",
-                expected="a folder to write to",
-                mend="Choose another",
-            ) from error
-        return folder
+        return write_folder(
+            folder,
+            lambda made: self._write(made, images, labels),
+            ours=_is_saved if overwrite else None,
+            mend="Choose another, or pass overwrite=True to replace an explanation saved there",
+        )
 
     @classmethod
     def load(cls, folder) -> "Explanation":
@@ -180,17 +164,6 @@ class Explanation:
             target = class_name(labels, int(target[i]))
         score = "" if self.score is None else f", score {float(self.score[i]):.3g}"
         return f"{self.method}: {target}{score}"
-
-    def _check_free(self, folder, overwrite):
-        if not folder.exists():
-            return
-        empty = folder.is_dir() and not any(folder.iterdir())
-        if not empty and not (overwrite and _is_saved(folder)):
-            raise SaveError(
-                f"{str(folder)!r} exists already",
-                expected="a new or empty folder",
-                mend="Choose another, or pass overwrite=True to replace an explanation saved there",
-            )
 
     def _write(self, folder, images, labels):
         values = self.values if isinstance(self.values, dict) else {"": self.values}

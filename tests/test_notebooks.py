@@ -72,6 +72,38 @@ CLAIMS = {
         assert pointing["its shape"][0] > 0.8 and pointing["other shape"][0] < 0.5
         assert len(shapes) > 2
     """,
+    "04_how": """
+        assert given_up == [11, 16, 28, 31] == np.flatnonzero(statistics.dead).tolist()
+        angles = [row["orientation"] for row in found]
+        assert np.abs((np.subtract(angles, [0, 45, 90, 135]) + 90) % 180 - 90).max() < 1
+        assert max(abs(row["frequency"] - 0.2) for row in found) < 0.005
+        assert [fields.fields[layer].size[0] for layer in fields.fields] == [3, 67, 339, 851]
+
+        subjects = [shapes.CLASSES[k] for k in scenes.labels]
+        pleases = [[subjects[n] for n in row] for row in pleased.top.images]
+        for row, wanted in zip(pleases, ("rocket", "butterfly", "car", "house"), strict=True):
+            assert row.count(wanted) >= 5, (wanted, row)
+
+        parts = {row["layer"]: row for row in alike.rows()}
+        assert parts["gap"]["mean"] < parts["gap"]["random_mean"] - 0.03
+        assert parts["relu1"]["mean"] > parts["relu1"]["random_mean"] - 0.005
+
+        shifts = moved["horizontal_translation"]
+        early, late = (shifts.relative[layer] for layer in ("relu1", "gap"))
+        amounts = list(shifts.amounts)
+        assert late[:, amounts.index(-8)].mean() < late[:, amounts.index(-4)].mean() < early.max() / 2
+    """,
+    "05_dissection": """
+        assert chance.max() < 0.03 < 0.15 < np.median(top.best.iou)
+        assert after["unique, every"][4] >= 5 * max(1, before["unique, every"][4])
+        assert after["unique, best"][4] >= 5 * max(1, before["unique, best"][4])
+        shape, colour = after["unique, every: shape"], after["unique, best: colour"]
+        assert shape[0] == 0 and shape[1:] == sorted(shape[1:]) and shape[4] == 10
+        assert colour[0] == 8 > colour[1] > max(colour[2:])
+        assert before["unique, best: colour"][0] >= 6 and not any(before["unique, every: shape"][1:])
+        assert counts["relu3", 1].unique_every < 0.7 * counts["relu3", 0].unique_every
+        assert counts["relu5", 1].unique_every > 0.9 * counts["relu5", 0].unique_every
+    """,
 }
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import tensorflow as tf
 
 from kerasviz.attribution.base import register
-from kerasviz.attribution.checks import checked_choice, checked_count, checked_seed
 from kerasviz.attribution.fills import described
 from kerasviz.attribution.perturbation import Perturbation
 from kerasviz.attribution.superpixels import METHODS, require_scikit_image, scaled
+from kerasviz.checks import checked_choice, checked_count, checked_seed
 from kerasviz.errors import InputError, KerasvizWarning, SettingError
 
 #: Steps of the progress bar for an image: its number of segments is not known in advance.

@@ -6,8 +6,8 @@ from numbers import Real
 
 import numpy as np
 
-from kerasviz.attribution.checks import checked_count
 from kerasviz.attribution.positions import Grid
+from kerasviz.checks import checked_count
 from kerasviz.errors import SettingError
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasviz import progress
-from kerasviz.attribution.checks import checked_count
+from kerasviz.checks import checked_count
 from kerasviz.errors import KerasvizWarning, SettingError, TargetError
 from kerasviz.explanation import Explanation
 from kerasviz.network import Network

@@ -5,8 +5,8 @@ import warnings
 
 import numpy as np
 
-from kerasviz.attribution.checks import checked_count, checked_seed
 from kerasviz.attribution.samplers import Sampler, batches, box, drawn, times, unique, windows
+from kerasviz.checks import checked_count, checked_seed
 from kerasviz.errors import InputError, KerasvizWarning, SettingError
 
 #: What is added to each pixel's variance, as a share of their mean: far below the rounding of pictures to 8 bits.

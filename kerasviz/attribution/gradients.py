@@ -3,7 +3,8 @@
 import tensorflow as tf
 
 from kerasviz.attribution.base import REDUCTIONS, Attributed, CompiledExplainer, register
-from kerasviz.attribution.checks import checked_choice, require_floats
+from kerasviz.attribution.checks import require_floats
+from kerasviz.checks import checked_choice
 from kerasviz.network import Network
 
 

@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from kerasviz.attribution.base import Attributed, register
 from kerasviz.attribution.baselines import baseline_like
-from kerasviz.attribution.checks import checked_choice, checked_count
 from kerasviz.attribution.gradients import GradientMethod
 from kerasviz.attribution.repetition import pieces, tiled
+from kerasviz.checks import checked_choice, checked_count
 from kerasviz.errors import SettingError
 
 #: Points in [0, 1] and their weights, by rule.

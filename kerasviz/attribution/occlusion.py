@@ -8,11 +8,11 @@ import tensorflow as tf
 
 from kerasviz.attribution.approximation import Approximation, error
 from kerasviz.attribution.base import register
-from kerasviz.attribution.checks import checked_seed
 from kerasviz.attribution.fills import described
 from kerasviz.attribution.patches import cut
 from kerasviz.attribution.patching import Patching
 from kerasviz.attribution.positions import Grid, per_axis
+from kerasviz.checks import checked_seed
 from kerasviz.errors import LayerError, SettingError, TargetError
 from kerasviz.network.spatial import is_spatial
 from kerasviz.targets import ClassScore

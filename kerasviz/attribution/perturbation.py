@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from kerasviz.attribution.base import Attributed, Explainer
-from kerasviz.attribution.checks import checked_choice
 from kerasviz.attribution.fills import fill_like
+from kerasviz.checks import checked_choice
 from kerasviz.errors import SettingError
 from kerasviz.network import Network
 from kerasviz.targets import ClassScore, Target, as_target

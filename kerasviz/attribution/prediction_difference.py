@@ -6,11 +6,11 @@ import math
 import numpy as np
 
 from kerasviz.attribution.base import register
-from kerasviz.attribution.checks import checked_choice, checked_count, checked_seed
 from kerasviz.attribution.gaussian_sampler import ConditionalGaussianSampler
 from kerasviz.attribution.patching import Patching
 from kerasviz.attribution.positions import Grid, per_axis
 from kerasviz.attribution.samplers import ImageSampler, MarginalSampler, Sampler, batches, times
+from kerasviz.checks import checked_choice, checked_count, checked_seed
 from kerasviz.errors import InputError, SettingError, TargetError
 from kerasviz.targets import ClassScore
 

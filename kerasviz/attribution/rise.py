@@ -6,10 +6,10 @@ import numpy as np
 import tensorflow as tf
 
 from kerasviz.attribution.base import register
-from kerasviz.attribution.checks import checked_count, checked_seed
 from kerasviz.attribution.fills import described
 from kerasviz.attribution.interpolation import upsample
 from kerasviz.attribution.perturbation import Perturbation
+from kerasviz.checks import checked_count, checked_seed
 from kerasviz.errors import SettingError
 
 #: What makes scores that are never negative.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from kerasviz.attribution.checks import checked_count, checked_seed
+from kerasviz.checks import checked_count, checked_seed
 from kerasviz.errors import InputError, SettingError
 
 #: Draws of one place that come from one generator: making one costs more than some dozens of numbers.

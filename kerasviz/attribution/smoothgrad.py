@@ -6,9 +6,10 @@ import numpy as np
 import tensorflow as tf
 
 from kerasviz.attribution.base import Attributed, Explainer, register
-from kerasviz.attribution.checks import checked_choice, checked_count, checked_seed, require_floats
+from kerasviz.attribution.checks import require_floats
 from kerasviz.attribution.gradients import Saliency
 from kerasviz.attribution.repetition import pieces, tiled
+from kerasviz.checks import checked_choice, checked_count, checked_seed
 from kerasviz.errors import SettingError
 
 #: Keeps the seeds of the draws of several inputs apart.

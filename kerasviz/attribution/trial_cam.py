@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from kerasviz.attribution.base import Attributed, register
 from kerasviz.attribution.baselines import baseline_like
-from kerasviz.attribution.checks import checked_count
 from kerasviz.attribution.interpolation import upsample
 from kerasviz.attribution.maps import ActivationMap
+from kerasviz.checks import checked_count
 from kerasviz.errors import InputError, SettingError
 
 

@@ -12,7 +12,7 @@ from kerasviz.features.dissection.counting import above_chance, count_detectors
 from kerasviz.features.dissection.record import Dissection
 from kerasviz.features.dissection.report import write_report
 from kerasviz.features.dissection.tables import write_csv, write_json
-from kerasviz.features.writing import plain
+from kerasviz.writing import plain
 
 _MOST_NAMED = 20
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kerasviz.cli.folder import MANIFEST, safe
 from kerasviz.errors import SaveError
-from kerasviz.features.writing import as_json, write_whole
+from kerasviz.writing import as_json, write_whole
 
 _CACHED = re.compile(r"\.?[0-9a-f]{24}(\.checkpoint)?")
 _FILES = ("csv", "json", "html")

@@ -111,7 +111,7 @@ def filters(
     with console.reporting(traceback) as reporter, console.results_only_on_stdout() as stdout:
         from kerasviz.cli.filtering import document, measure, names_of_files, parse_numbers, print_tables, save
         from kerasviz.errors import SettingError
-        from kerasviz.features.writing import check_free
+        from kerasviz.writing import check_free
 
         # What can be wrong is found in order of what it costs: TensorFlow takes seconds, a model more.
         if centred and not gabor:

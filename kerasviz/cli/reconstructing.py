@@ -257,7 +257,6 @@ def _quietly(function, *args, **settings):
 
 
 def _strongest(activations, count):
-    """The channels with the largest maximum, `(N, K)`; of equals, as under a ReLU6, those with the largest mean."""
+    """The channels to start from in each image, `(N, K)`; all, where there are fewer."""
     (values,) = activations.values.values()
-    flat = values.reshape(len(values), -1, values.shape[-1])
-    return np.lexsort((-flat.mean(axis=1), -flat.max(axis=1)), axis=-1)[:, :count]
+    return activations.strongest(min(count, values.shape[-1]))

@@ -7,7 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from kerasviz import progress
-from kerasviz.errors import InputError, SettingError
+from kerasviz.checks import checked_count
+from kerasviz.errors import InputError
 from kerasviz.network.inputs import Inputs
 from kerasviz.network.network import chunks
 
@@ -39,7 +40,7 @@ class Stream:
     """
 
     def __init__(self, inputs: Inputs, images, batch_size: int = 32):
-        self._inputs, self._batch_size = inputs, checked_batch_size(batch_size)
+        self._inputs, self._batch_size = inputs, checked_count("batch_size", batch_size)
         self._arrays, self._source = None, None
         if isinstance(images, tf.data.Dataset | keras.utils.PyDataset) or _goes_again(images):
             self._source, self.total = images, None
@@ -123,19 +124,6 @@ class Stream:
             size = spec.shape[0] if spec.shape.rank else None
             return count * size if count > 0 and size else None
         return None
-
-
-def checked_batch_size(batch_size) -> int:
-    """A positive whole number.
-
-    Raises:
-        SettingError: it is something else.
-    """
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
-        raise SettingError(
-            f"batch_size={batch_size!r}", expected="a whole number from 1 up", mend="Leave it out for 32"
-        )
-    return int(batch_size)
 
 
 def _is_indexed(source):

@@ -2,7 +2,6 @@
 
 import colorsys
 import csv
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,8 @@ from kerasviz.data.concepts.layers import check_category, layer_folder
 from kerasviz.data.concepts.numbering import LARGEST
 from kerasviz.data.concepts.settings import check_size
 from kerasviz.data.concepts.tables import FaultError
-from kerasviz.errors import DataError, KerasvizError, SaveError
+from kerasviz.errors import DataError
+from kerasviz.writing import write_folder
 
 _COLOURS = 255
 
@@ -50,28 +50,9 @@ def write_concept_folder(data: ConceptData, folder: str | Path, count: int | Non
         >>> len(again), again.concepts == SceneConcepts.concepts, again.name_of(3)
         (4, True, 'images/000003.png')
     """
-    folder = Path(folder)
     count = len(data) if count is None else min(len(data), check_size("count", count)[0])
     _check(data)
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise SaveError(f"{str(folder)!r} exists already", expected="a new or empty folder", mend="Choose another")
-    try:
-        # Beside the folder, or above it: moving it then stays within one file system, and is one step.
-        near = next(parent for parent in folder.absolute().parents if parent.exists())
-        with tempfile.TemporaryDirectory(dir=near, prefix=f".{folder.name}-") as made:
-            complete = Path(made) / "new"
-            _write(data, complete, count)
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            if folder.exists():
-                folder.replace(Path(made) / "old")
-            complete.replace(folder)
-    except OSError as error:
-        if isinstance(error, KerasvizError):
-            raise
-        raise SaveError(
-            f"{str(folder)!r} cannot be written: {error}", expected="a folder to write to", mend="Choose another"
-        ) from error
-    return folder
+    return write_folder(folder, lambda made: _write(data, made, count))
 
 
 def _check(data):
@@ -92,7 +73,7 @@ def _check(data):
 
 
 def _write(data, folder, count):
-    (folder / "images").mkdir(parents=True)
+    (folder / "images").mkdir()
     concepts = enumerate(data.concepts, 1)
     _write_table(folder / LABELS, LABEL_COLUMNS, [(number, *concept) for number, concept in concepts])
     tags = []

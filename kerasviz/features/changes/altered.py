@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerasviz.errors import InputError, LayerError, SettingError
+from kerasviz.errors import InputError, LayerError
 from kerasviz.network import Address, Network
 
 
@@ -63,19 +63,6 @@ class Subject:
         """Altered images in the dtype that the model takes."""
         dtype = self.images.dtype
         return images.astype(dtype) if dtype.kind == "f" else np.rint(images).astype(dtype)
-
-
-def whole(name: str, value, least: int) -> int:
-    """A whole number of at least `least`.
-
-    Raises:
-        SettingError: it is something else.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise SettingError(
-            f"{name}={value!r}", expected=f"a whole number from {least} up", mend="Leave it out for the default"
-        )
-    return int(value)
 
 
 def _image_input(network, arrays):

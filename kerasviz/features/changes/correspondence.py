@@ -10,8 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from kerasviz import progress
+from kerasviz.checks import checked_count
 from kerasviz.errors import InputError, SettingError
-from kerasviz.features.changes.altered import Subject, whole
+from kerasviz.features.changes.altered import Subject
 from kerasviz.features.changes.hiding import RandomPlaces, fill_like, to_masks
 from kerasviz.network.network import chunks
 
@@ -146,8 +147,8 @@ def correspondence(
     count, shape = len(subject.images), subject.images.shape[:3]
     if count < 2:
         raise InputError("There is one image", expected="two or more, to be compared", mend="Give further images")
-    random, seed = whole("random", random, 0), whole("seed", seed, 0)
-    pair_size = max(1, whole("batch_size", batch_size, 1) // 2)
+    random, seed = checked_count("random", random, 0), checked_count("seed", seed, 0)
+    pair_size = max(1, checked_count("batch_size", batch_size) // 2)
     if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 <= tolerance < 1:
         raise SettingError(f"tolerance={tolerance!r}", expected="a share from 0 to 1", mend="Leave it out for 1e-6")
     if not isinstance(parts, Mapping) or not parts:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from kerasviz import progress
+from kerasviz.checks import checked_count
 from kerasviz.errors import LayerError, SettingError
-from kerasviz.features.changes.altered import Subject, whole
+from kerasviz.features.changes.altered import Subject
 from kerasviz.features.changes.following import Followed
 from kerasviz.features.changes.warping import NEUTRAL, check
 from kerasviz.network.network import chunks
@@ -166,7 +167,7 @@ def invariance(
     """
     subject = Subject.of(model, images, _first_and_last if layers is None else layers)
     network, count = subject.network, len(subject.images)
-    size = whole("batch_size", batch_size, 1)
+    size = checked_count("batch_size", batch_size)
     asked = _amounts(_paper_amounts(subject.images.shape[1]) if transforms is None else transforms, border)
     goal, score = _goal(network, target)
     given = goal.arguments(network, count)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasviz.errors import KerasvizWarning
-from kerasviz.features.writing import write_files
+from kerasviz.writing import write_files
 
 _SHARE = 20  # at most one part in so many of the time goes into writing
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -14,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from kerasviz.data.concepts.base import Concept, ConceptData
-from kerasviz.errors import InputError, KerasvizError, LoadError, SaveError
+from kerasviz.errors import InputError, LoadError
 from kerasviz.features.dissection.tallies import Tallies
-from kerasviz.features.writing import as_json
+from kerasviz.writing import write_folder, write_json
 
 _ARRAYS, _ABOUT = "arrays.npz", "dissection.json"
 _PLAIN = ("network", "layer", "categories", "images", "skipped", "map_size", "settings")
@@ -186,8 +185,6 @@ class Dissection:
         Raises:
             SaveError: the folder holds something, or cannot be written.
         """
-        folder = Path(folder)
-        _check_free(folder, overwrite)
         arrays = {"thresholds": self.thresholds}
         arrays |= {f"top/{name}": getattr(self.top, name) for name in ("numbers", "values", "masks")}
         arrays |= {f"tallies/{name}": getattr(self.tallies, name) for name in _COUNTS}
@@ -195,27 +192,17 @@ class Dissection:
             arrays |= {f"chance/{name}": getattr(self.chance, name) for name in _COUNTS}
         about = {name: getattr(self, name) for name in _PLAIN}
         about |= {"concepts": self.concepts, "names": self.top.names, "kerasviz": _version()}
-        try:
-            # Beside the folder, or above it: moving it then stays within one file system, and is one step.
-            near = next(parent for parent in folder.absolute().parents if parent.exists())
-            with tempfile.TemporaryDirectory(dir=near, prefix=f".{folder.name}-") as made:
-                complete = Path(made) / "new"
-                complete.mkdir()
-                np.savez_compressed(complete / _ARRAYS, **arrays)
-                (complete / _ABOUT).write_bytes(as_json(about).encode("utf-8", "replace"))
-                folder.parent.mkdir(parents=True, exist_ok=True)
-                if folder.exists():
-                    folder.replace(Path(made) / "old")
-                complete.replace(folder)
-        except OSError as error:
-            if isinstance(error, KerasvizError):
-                raise
-            raise SaveError(
-                f"{str(folder)!r} cannot be written: {error}",
-                expected="a folder to write to",
-                mend="Choose another",
-            ) from error
-        return folder
+
+        def fill(made):
+            np.savez_compressed(made / _ARRAYS, **arrays)
+            write_json(made / _ABOUT, about)
+
+        return write_folder(
+            folder,
+            fill,
+            ours=_is_saved if overwrite else None,
+            mend="Choose another, or pass overwrite=True to replace a dissection saved there",
+        )
 
     @classmethod
     def load(cls, folder) -> "Dissection":
@@ -264,17 +251,8 @@ def _hard(value):
     return tuple(value) if isinstance(value, list) else value
 
 
-def _check_free(folder, overwrite):
-    if not folder.exists():
-        return
-    names = {part.name for part in folder.iterdir()} if folder.is_dir() else {""}
-    ours = names == {_ARRAYS, _ABOUT}
-    if names and not (overwrite and ours):
-        raise SaveError(
-            f"{str(folder)!r} exists already",
-            expected="a new or empty folder",
-            mend="Choose another, or pass overwrite=True to replace a dissection saved there",
-        )
+def _is_saved(folder):
+    return folder.is_dir() and {part.name for part in folder.iterdir()} == {_ARRAYS, _ABOUT}
 
 
 def _version():

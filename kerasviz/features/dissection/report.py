@@ -9,7 +9,7 @@ from kerasviz.features.dissection.counting import THRESHOLD, above_chance, count
 from kerasviz.features.dissection.record import Dissection
 from kerasviz.features.dissection.strips import GAP, TALLEST, Strips
 from kerasviz.features.dissection.tables import order
-from kerasviz.features.writing import plain, write_whole
+from kerasviz.writing import plain, write_whole
 
 _TEMPLATE = "report.html.j2"
 # Okabe and Ito's palette, whose colours the colour-blind can tell apart; without its yellow, which fades on white.

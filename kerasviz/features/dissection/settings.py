@@ -1,11 +1,11 @@
 """The settings of a dissection, checked before any work is done."""
 
 import hashlib
-import operator
 from dataclasses import dataclass
 
 import numpy as np
 
+from kerasviz.checks import checked_count
 from kerasviz.data.preprocessing import check_mode
 from kerasviz.errors import SettingError
 
@@ -35,11 +35,11 @@ class Settings:
                 expected="a share between 0 and 1",
                 mend="Use 0.005, the paper's, or 0.01",
             )
-        _check_whole("top", self.top, 0)
-        _check_whole("seed", self.seed, 0)
-        _check_whole("batch_size", self.batch_size, 1)
+        checked_count("top", self.top, 0)
+        checked_count("seed", self.seed, 0)
+        checked_count("batch_size", self.batch_size)
         if self.images is not None:
-            _check_whole("images", self.images, 1)
+            checked_count("images", self.images)
         if self.basis is not None:
             shape = np.shape(self.basis)
             if len(shape) != 2 or shape[0] != shape[1] or not np.isfinite(self.basis).all():
@@ -62,12 +62,3 @@ class Settings:
             "images": self.images,
             "seed": self.seed,
         }
-
-
-def _check_whole(name, value, least):
-    try:
-        whole = operator.index(value)
-    except TypeError:
-        whole = None
-    if whole is None or isinstance(value, bool) or whole < least:
-        raise SettingError(f"{name}={value!r}", expected=f"a whole number of at least {least}", mend=f"Change {name}")

@@ -9,7 +9,7 @@ import numpy as np
 from kerasviz.errors import SettingError
 from kerasviz.features.dissection.counting import THRESHOLD, above_chance, count_detectors
 from kerasviz.features.dissection.record import Dissection
-from kerasviz.features.writing import as_json, plain, write_whole
+from kerasviz.writing import as_json, plain, write_whole
 
 _OF_A_CATEGORY = ("label", "truth", "activation", "intersect", "iou")
 

@@ -9,10 +9,9 @@ from kerasviz.errors import InputError, LayerError, SettingError
 from kerasviz.features.maps import figures
 from kerasviz.features.maps import folder as saved
 from kerasviz.features.maps import pictures as drawn
+from kerasviz.features.maps.choosing import choose, ranked
 from kerasviz.plotting.arrays import check_finite
 from kerasviz.plotting.ranges import Scale
-
-_MOST = 64  # channels of a montage, unless more are asked for
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +67,7 @@ class Activations:
                 expected=f"a whole number from 1 to its {values.shape[-1]} channels",
                 mend="Ask for fewer",
             )
-        return self._ranked(values, by)[:, :k]
+        return ranked(values, by)[:, :k]
 
     def distribution(self, layer: str | None = None) -> dict[str, np.ndarray]:
         """How each channel's values are distributed over the positions of each image.
@@ -142,7 +141,7 @@ class Activations:
             raise self._undrawable(path)
         self._check_image(image)
         check_finite(values[image][None], f"map of {path!r}", single=True)
-        chosen = self._chosen(path, image, channels, by)
+        chosen = choose(values[image], channels, by, path)
         style = {
             "scale": scale,
             "percentile": percentile,
@@ -168,6 +167,7 @@ class Activations:
         cmap=None,
         value_range: tuple[float, float] | None = None,
         tile: float = 1.5,
+        dpi: float = 150,
     ):
         """Draw each image, and beside it its strongest channels, a row for each layer.
 
@@ -186,6 +186,7 @@ class Activations:
             cmap: as for `montage`; `"turbo"` for overlays.
             value_range: the values of the images drawn black and white.
             tile: width of a picture in inches.
+            dpi: dots an inch, on the screen and in a file.
 
         Returns:
             A matplotlib `Figure`, unknown to pyplot.
@@ -207,7 +208,7 @@ class Activations:
                 expected="one image a map",
                 mend="Pass the batch that ran",
             )
-        chosen = {path: [self._chosen(path, i, channels, by) for i in range(len(self))] for path in paths}
+        chosen = {path: [choose(one, channels, by, path) for one in self.values[path]] for path in paths}
         draw = figures.BY_AXES.get(self.values[paths[0]].ndim)
         if draw is None:
             raise self._undrawable(paths[0])
@@ -219,7 +220,7 @@ class Activations:
             "overlay": overlay,
             "value_range": value_range,
         }
-        return draw({path: self.values[path] for path in paths}, images, chosen, tile=tile, **style)
+        return draw({path: self.values[path] for path in paths}, images, chosen, tile=tile, dpi=dpi, **style)
 
     def save(self, folder, *, pictures: bool = True, overwrite: bool = False) -> Path:
         """Save the arrays of each layer, a montage of each image and layer, and a manifest; all of them or none.
@@ -269,34 +270,6 @@ class Activations:
                 f"image={image!r}", expected=f"a number from 0 to {len(self) - 1}", mend="Images count from 0"
             )
 
-    def _chosen(self, path, image, channels, by):
-        """The numbers of the channels to draw."""
-        values = self.values[path][image : image + 1]
-        count = values.shape[-1]
-        if channels is None:
-            channels = _MOST if count > _MOST else "all"
-        if isinstance(channels, str) and channels == "all":
-            return list(range(count))
-        if isinstance(channels, int | np.integer) and not isinstance(channels, bool) and channels > 0:
-            return self._ranked(values, by)[0, :channels].tolist()
-        listed = np.asarray(channels)
-        if listed.ndim != 1 or listed.size == 0 or listed.dtype.kind not in "iu" or not _within(listed, count):
-            raise SettingError(
-                f"channels={channels!r} of the layer {path!r}",
-                expected=f'"all", how many of the strongest, or a list of numbers from 0 to {count - 1}',
-                mend="Leave it out for all, but at most 64",
-            )
-        return listed.tolist()
-
-    @staticmethod
-    def _ranked(values, by):
-        if by not in ("max", "mean"):
-            raise SettingError(f"by={by!r}", expected="'max' or 'mean'", mend="Leave it out for 'max'")
-        space = tuple(range(1, values.ndim - 1))
-        keys = [-values.mean(axis=space, dtype=np.float64), -values.max(axis=space)]
-        # The last key counts first.
-        return np.lexsort(keys if by == "max" else keys[::-1], axis=-1)
-
     def _undrawable(self, path):
         shape = self.values[path].shape
         return LayerError(
@@ -304,7 +277,3 @@ class Activations:
             expected="a map (N, t, C), (N, h, w, C) or (N, D, h, w, C)",
             mend="plot() draws layers without positions as bars" if len(shape) == 2 else "Draw parts of its values",
         )
-
-
-def _within(numbers, count):
-    return bool((numbers >= 0).all() and (numbers < count).all())

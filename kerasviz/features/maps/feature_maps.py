@@ -4,9 +4,9 @@ import numpy as np
 import tensorflow as tf
 
 from kerasviz import progress
+from kerasviz.checks import checked_count
 from kerasviz.errors import LayerError, SettingError
 from kerasviz.features.maps.activations import Activations
-from kerasviz.features.streaming import checked_batch_size
 from kerasviz.network import Address, Network
 from kerasviz.network.network import chunks
 from kerasviz.network.spatial import is_spatial
@@ -48,7 +48,7 @@ class FeatureMaps:
     """
 
     def __init__(self, model, layers=None, *, batch_size: int = 32, sample=None):
-        self.batch_size = checked_batch_size(batch_size)
+        self.batch_size = checked_count("batch_size", batch_size)
         self.network = opened(model, sample)
         self.addresses = addresses_of(self.network, layers)
         self._run = self.network.function(self._maps)

@@ -19,7 +19,7 @@ _OPACITY = 0.5
 _BAR_TILE, _BAR_HEIGHT, _BAR_WIDTH, _BAR_LEFT = 1.2, 1.2, 6.5, 0.6  # inches
 
 
-def draw_pictures(values, images, chosen, *, signed, cmap, overlay, value_range, tile, **ranges):
+def draw_pictures(values, images, chosen, *, signed, cmap, overlay, value_range, tile, dpi, **ranges):
     """A row for each image and layer: the image first, then its channels, or the image under each of them."""
     from kerasviz.plotting.canvas import Tile, draw_sheet
 
@@ -44,10 +44,10 @@ def draw_pictures(values, images, chosen, *, signed, cmap, overlay, value_range,
                 row.insert(0, Tile(photos[i]) if number == 0 else None)
             rows.append(row)
             titles.append(path)
-    return draw_sheet(rows, row_titles=titles, tile=tile)
+    return draw_sheet(rows, row_titles=titles, tile=tile, dpi=dpi)
 
 
-def draw_signals(values, images, chosen, *, scale, percentile, signed, cmap, value_range, **_):
+def draw_signals(values, images, chosen, *, scale, percentile, signed, cmap, value_range, dpi, **_):
     """Each signal's curves over a band for each of its channels."""
     (path, maps), *_ = values.items()
     if len(chosen[path][0]) > _BANDS:
@@ -60,10 +60,10 @@ def draw_signals(values, images, chosen, *, scale, percentile, signed, cmap, val
     ranges = {"signed": signed, "scale": scale, "percentile": percentile}
     units = [unit_maps(one, own, **ranges)[0].T for one, own in zip(maps, chosen[path], strict=True)]
     titles = [f"{path}, image {i}: channels {', '.join(map(str, own))}" for i, own in enumerate(chosen[path])]
-    return _plot(np.stack(units), images, titles, signed=signed, cmap=cmap, value_range=value_range, dims=1)
+    return _plot(np.stack(units), images, titles, signed=signed, cmap=cmap, value_range=value_range, dims=1, dpi=dpi)
 
 
-def draw_volumes(values, images, chosen, *, scale, percentile, signed, cmap, **_):
+def draw_volumes(values, images, chosen, *, scale, percentile, signed, cmap, dpi, **_):
     """A row of slices for each channel of each volume."""
     if images is not None:
         raise InputError(
@@ -76,10 +76,10 @@ def draw_volumes(values, images, chosen, *, scale, percentile, signed, cmap, **_
     ranges = {"signed": signed, "scale": scale, "percentile": percentile}
     units = [unit_maps(one, own, **ranges)[0] for one, own in zip(maps, chosen[path], strict=True)]
     titles = [f"{i}: {channel}" for i, own in enumerate(chosen[path]) for channel in own]
-    return _plot(np.concatenate(units), None, titles, signed=signed, cmap=cmap, value_range=None, dims=3)
+    return _plot(np.concatenate(units), None, titles, signed=signed, cmap=cmap, value_range=None, dims=3, dpi=dpi)
 
 
-def draw_bars(values, images, chosen, *, value_range, **_):
+def draw_bars(values, images, chosen, *, value_range, dpi, **_):
     """A row of bars for each image, those of the chosen channels coloured and numbered."""
     from kerasviz.plotting.canvas import FONT, LINE, NotebookFigure, add_axes, show, write
 
@@ -88,7 +88,7 @@ def draw_bars(values, images, chosen, *, value_range, **_):
     lines = lines[: drawable(len(lines))]
     left = _BAR_LEFT + (0 if photos is None else _BAR_TILE + 0.2)
     each = _BAR_HEIGHT + 3 * LINE + 0.1
-    fig = NotebookFigure(figsize=(left + _BAR_WIDTH + 0.1, each * len(lines) + 0.1), dpi=150)
+    fig = NotebookFigure(figsize=(left + _BAR_WIDTH + 0.1, each * len(lines) + 0.1), dpi=dpi)
     for i, line in enumerate(lines):
         bottom = each * (len(lines) - i) - each + LINE + 0.15
         if photos is not None:
@@ -114,11 +114,11 @@ def draw_bars(values, images, chosen, *, value_range, **_):
 BY_AXES = {2: draw_bars, 3: draw_signals, 4: draw_pictures, 5: draw_volumes}
 
 
-def _plot(units, images, titles, *, signed, cmap, value_range, dims):
+def _plot(units, images, titles, *, signed, cmap, value_range, dims, dpi):
     """Maps whose ranges are settled."""
     ends = (-1, 1) if signed else (0, 1)
     style = {"signed": signed, "cmap": cmap, "scale": ends, "percentile": 100, "value_range": value_range}
-    return plotting.plot(units, images, titles=titles, dims=dims, **style)
+    return plotting.plot(units, images, titles=titles, dims=dims, dpi=dpi, **style)
 
 
 def _peak(channel):

@@ -12,7 +12,7 @@ import numpy as np
 from kerasviz import plotting
 from kerasviz.errors import LoadError
 from kerasviz.features.maps.figures import BY_AXES
-from kerasviz.features.writing import write_files, write_json
+from kerasviz.writing import write_files, write_json
 
 _MANIFEST = "manifest.json"
 _ARRAY = "values"

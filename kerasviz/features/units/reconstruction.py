@@ -6,10 +6,10 @@ import numpy as np
 import tensorflow as tf
 
 from kerasviz import progress
+from kerasviz.checks import checked_count
 from kerasviz.errors import InputError, KerasvizWarning, SettingError, TargetError
 from kerasviz.features.units.patches import boxes_in, field_of, source_of
 from kerasviz.features.units.reconstructions import Reconstructions
-from kerasviz.features.units.top_activations import checked_count
 from kerasviz.network import Network
 from kerasviz.targets import Channel, Neuron
 from kerasviz.targets.base import as_array

@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from kerasviz import plotting
-from kerasviz.errors import InputError, KerasvizWarning, LoadError, SaveError, SettingError
+from kerasviz.checks import checked_count
+from kerasviz.errors import InputError, KerasvizWarning, LoadError, SaveError
 from kerasviz.features.streaming import Stream
 from kerasviz.features.units.patches import boxes_in, collect, field_of, montage, source_of
 from kerasviz.features.units.ranking import rank
-from kerasviz.features.writing import write_files
 from kerasviz.network import Network
 from kerasviz.network.layers import Address
 from kerasviz.plotting.counts import drawable
+from kerasviz.writing import write_files
 
 _AXES = {1: ("position",), 2: ("row", "column"), 3: ("depth", "row", "column")}
 
@@ -256,19 +257,6 @@ def strongest(
         input=network.inputs.specs[source].name,
         total=stream.total,
     )
-
-
-def checked_count(name: str, value) -> int:
-    """A positive whole number.
-
-    Raises:
-        SettingError: it is something else.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise SettingError(
-            f"{name}={value!r}", expected="a whole number from 1 up", mend="Leave it out for the default"
-        )
-    return int(value)
 
 
 def _warn_of_ties(values, channels, address):

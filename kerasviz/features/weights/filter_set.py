@@ -8,9 +8,9 @@ import numpy as np
 
 from kerasviz.errors import SettingError
 from kerasviz.features.weights.similarity import are_zero, duplicates
-from kerasviz.features.writing import check_free, write_csv, write_files, write_json
 from kerasviz.plotting import save_png
 from kerasviz.plotting.kernels import join, kernel_tiles
+from kerasviz.writing import check_free, write_csv, write_files, write_json
 
 SCALES = {"separate": "image", "shared": "batch"}
 #: What `Filters.save` writes.

@@ -10,9 +10,9 @@ from kerasviz import progress
 from kerasviz.errors import InputError
 from kerasviz.features.weights import gabor_function as function
 from kerasviz.features.weights.filter_set import Filters
-from kerasviz.features.writing import check_free, write_csv, write_files, write_json
 from kerasviz.plotting.arrays import check_finite, to_numbers
 from kerasviz.plotting.notices import warn
+from kerasviz.writing import check_free, write_csv, write_files, write_json
 
 #: What `GaborFits.save` writes.
 FILES = ("gabor.png", "gabor-orientations.png", "gabor.csv", "gabor.json")

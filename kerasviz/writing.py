@@ -1,4 +1,4 @@
-"""The files of a result, in a folder that may hold others: written whole or not at all."""
+"""Files and folders of results, written whole or not at all."""
 
 import contextlib
 import csv
@@ -74,6 +74,43 @@ def write_files(folder, writers: Mapping[str, Callable[[Path], object]], *, over
             with contextlib.suppress(OSError):
                 folder.rmdir()
     return list(writers)
+
+
+def write_folder(folder, fill: Callable[[Path], object], *, ours=None, mend: str = "Choose another") -> Path:
+    """Write a whole folder, or nothing at all.
+
+    Args:
+        folder: one that does not exist yet, or is empty.
+        fill: writes everything into an empty folder that it is given.
+        ours: tells of a folder whether it may be replaced; None for never.
+        mend: what to do where it may not.
+
+    Raises:
+        SaveError: the folder holds something, or cannot be written.
+    """
+    folder = Path(folder)
+    if folder.exists():
+        empty = folder.is_dir() and not any(folder.iterdir())
+        if not empty and not (ours is not None and ours(folder)):
+            raise SaveError(f"{str(folder)!r} exists already", expected="a new or empty folder", mend=mend)
+    try:
+        # Beside the folder, or above it: moving it then stays within one file system, and is one step.
+        near = next(parent for parent in folder.absolute().parents if parent.exists())
+        with tempfile.TemporaryDirectory(dir=near, prefix=f".{folder.name}-") as made:
+            complete = Path(made) / "new"
+            complete.mkdir()
+            fill(complete)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            if folder.exists():
+                folder.replace(Path(made) / "old")
+            complete.replace(folder)
+    except OSError as error:
+        if isinstance(error, KerasvizError):
+            raise
+        raise SaveError(
+            f"{str(folder)!r} cannot be written: {error}", expected="a folder to write to", mend="Choose another"
+        ) from error
+    return folder
 
 
 def write_json(path: Path, document):
