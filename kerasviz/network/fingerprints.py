@@ -51,8 +51,10 @@ def _add_nodes(digest, nodes):
     for node in nodes:
         digest.update(node.op.encode())
         for source in node.input:
-            name, _, port = source.lstrip("^").partition(":")
-            digest.update(f"{places.get(name, '')}:{port};".encode())
+            # Those with ^ only say what runs first, in no order of their own.
+            if not source.startswith("^"):
+                name, _, port = source.partition(":")
+                digest.update(f"{places.get(name, '')}:{port};".encode())
         for name in sorted(node.attr):
             attribute = node.attr[name]
             if not name.startswith("_") and name not in ("shared_name", "container") and not attribute.HasField("func"):

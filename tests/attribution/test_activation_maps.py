@@ -31,6 +31,7 @@ def layer_map(case, i, layer, number, method):
     return cam_family.weighted_sum(activation, cam_family.BY_GRADIENT[method](activation, gradient))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["grad_cam", "layer_cam", "eigen_cam"])
 @pytest.mark.parametrize(
     ("name", "layers"),

@@ -284,6 +284,7 @@ def test_grad_cam_plus_plus_has_no_factor_that_overflows(one_dense, logit):
     np.testing.assert_allclose(given.values, expected, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("logit", [96.0, 300.0, 3000.0])
 def test_grad_cam_plus_plus_of_a_steep_head(pooled, logit):
     """Behind pooling the weight of a channel is Z g / (2 + g ΣA), which ends at Z / ΣA for a steep head."""

@@ -111,6 +111,7 @@ def test_rectified_maps(method):
     np.testing.assert_array_equal(against(case.inputs, 1).values, -signed(case.inputs, 1).values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [

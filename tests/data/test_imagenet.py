@@ -85,7 +85,7 @@ def test_answers_of_the_original(model, photos, photo):
 
 @needs_packages
 @pytest.mark.parametrize("photo", ANSWERS)
-@pytest.mark.parametrize("fraction", [0.875, 1.0])
+@pytest.mark.parametrize("fraction", [0.875, pytest.param(1.0, marks=pytest.mark.slow)])
 def test_load_images_fits_the_network(model, photos, photo, fraction, tmp_path):
     path = tmp_path / f"{photo}.png"
     Image.fromarray(photos[photo]).save(path)

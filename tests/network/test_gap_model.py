@@ -16,6 +16,7 @@ def features_of(cut, inputs, head="gap_pool"):
     return keras.Model(cut.input, cut.get_layer(head).input)(inputs, training=False).numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(zoo.ZOO))
 def test_the_trunk_is_that_of_the_model(name):
     specimen = zoo.ZOO[name]()

@@ -12,19 +12,30 @@ class Labels:
     Attributes:
         maps: `(M, pixels)` codes: 0 for nothing, `k + 1` for concept k.
         labelled: `(K,)` how many pixels show each concept.
-        tags: `(T,)` the concepts of the whole image; they are not in the maps.
+        tags: `(T,)` the concepts of the whole image, whatever the maps say of them.
     """
 
     def __init__(self, sample: Labelled, concepts: int):
         count, height, width = sample.maps.shape
         maps = sample.maps.reshape(count, height * width)
         self.tags = np.unique(np.array(sample.tags, np.intp)) - 1
-        again = np.isin(maps, self.tags + 1) if len(self.tags) else np.zeros(maps.shape, bool)
-        for number in range(1, count):
-            again[number] |= (maps[:number] == maps[number]).any(axis=0)
-        self.maps = np.where(again, 0, maps)
-        self.labelled = np.bincount(self.maps.ravel(), minlength=concepts + 1)[1:]
+        pixels = np.bincount(
+            (maps + np.arange(count)[:, None] * (concepts + 1)).ravel(), minlength=count * (concepts + 1)
+        )
+        pixels = pixels.reshape(count, concepts + 1)[:, 1:]
+        if (np.count_nonzero(pixels, axis=0) > 1).any():
+            maps = _once(maps)
+            pixels = np.bincount(maps.ravel(), minlength=concepts + 1)[None, 1:]
+        self.maps, self.labelled = maps, pixels.sum(axis=0)
         self.labelled[self.tags] = height * width
+
+
+def _once(maps):
+    """The maps without codes that a pixel shows in an earlier map."""
+    again = np.zeros(maps.shape, bool)
+    for number in range(1, len(maps)):
+        again[number] |= (maps[:number] == maps[number]).any(axis=0)
+    return np.where(again, 0, maps)
 
 
 class Active:
@@ -82,7 +93,8 @@ class Overlaps:
                 continue
             pairs = (active.pairs[here] - mine.start) * (concepts + 1)
             size = (mine.stop - mine.start) * (concepts + 1)
-            keys = (pairs + of.maps[:, active.pixels[here]]).ravel()
+            # np.take is three times as fast here as an index.
+            keys = (pairs + np.take(of.maps, active.pixels[here], axis=1)).ravel()
             meet[mine] = np.bincount(keys, minlength=size).reshape(-1, concepts + 1)
             meet[mine, of.tags + 1] = active.areas[mine, None]
             looked[mine] = active.areas[mine, None] * ((of.labelled > 0) @ self._belongs > 0)

@@ -47,18 +47,24 @@ def batches(data: ConceptData, order: np.ndarray, start: int, size: int, known=f
                 while place < len(order) and len(waiting) <= _AHEAD:
                     numbers = [number for number in order[place : place + size].tolist() if number not in known]
                     place = min(place + size, len(order))
-                    waiting.append((place, numbers, [pool.submit(_read, data, number) for number in numbers]))
+                    parts = [numbers[first::_THREADS] for first in range(_THREADS)]
+                    waiting.append((place, numbers, [pool.submit(_read, data, part) for part in parts]))
                 end, numbers, futures = waiting.pop(0)
-                yield _gathered(end, numbers, [future.result() for future in futures])
+                read = {number: found for future in futures for number, found in future.result()}
+                yield _gathered(end, numbers, [read[number] for number in numbers])
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _read(data, number):
-    try:
-        return data.read(number)
-    except (DataError, ImageError, OSError) as error:
-        return f"{data.name_of(number)}: {error}"
+def _read(data, numbers):
+    """The images of these numbers, or in their place why they cannot be read."""
+    read = []
+    for number in numbers:
+        try:
+            read.append((number, data.read(number)))
+        except (DataError, ImageError, OSError) as error:
+            read.append((number, f"{data.name_of(number)}: {error}"))
+    return read
 
 
 def _gathered(end, numbers, read):

@@ -51,7 +51,7 @@ def interrupted(monkeypatch, after, *arguments, **settings):
             dissect(*arguments, **settings)
 
 
-@pytest.mark.parametrize("after", [1, 3, 4, 5, 7])
+@pytest.mark.parametrize("after", [1, 5, *(pytest.param(after, marks=pytest.mark.slow) for after in (3, 4, 7))])
 def test_a_run_that_ends_early_goes_on_to_the_same_result(model, tmp_path, monkeypatch, after):
     data = SceneConcepts(60)
     settings = {"batch_size": 16, "fraction": 0.02}
@@ -82,6 +82,7 @@ def test_a_finished_result_is_found_again_without_a_run(model, tmp_path, monkeyp
         assert found.layer == layer
 
 
+@pytest.mark.slow
 def test_whatever_the_result_depends_on_has_a_place_of_its_own(model, tmp_path):
     data = SceneConcepts(20)
     base = {"layers": "relu3", "data": data}

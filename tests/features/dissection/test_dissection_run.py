@@ -124,6 +124,7 @@ def strided():
     maps = rng.integers(0, 5, (11, 2, 12, 10))
     maps[:, 1] *= rng.integers(0, 2, (11, 1, 1))
     maps[4] = 0
+    maps[5, 0, :2] = 5  # a concept of the whole image, too: its pixels count once
     tags = [(5,) if number % 3 else () for number in range(11)]
     return model, ConceptArrays(images, maps, CONCEPTS, tags)
 

@@ -129,6 +129,7 @@ def test_constant_values_have_no_deviation():
     assert found.constant[0]
 
 
+@pytest.mark.slow
 def test_every_kind_of_model(specimen):
     """All layers with a map, and a rank that each kind has: signals, pictures, volumes."""
     before = [variable.numpy() for variable in specimen.model.variables]

@@ -157,6 +157,7 @@ def slow_one(model, sample, path, channel, rule):
     return [gradient.numpy()[0] * float(value) for gradient in gradients], float(value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["backprop", *(pytest.param(rule, marks=pytest.mark.slow) for rule in RULES[:2])])
 def test_every_kind_of_model(specimen, rule):
     reconstruct = Reconstruction(specimen.model, specimen.layer, rule=rule)

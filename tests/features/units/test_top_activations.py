@@ -224,6 +224,7 @@ def test_a_cap_is_warned_of(plane):
     assert (top.values == 1).all() and (top.images == np.arange(9)).all()
 
 
+@pytest.mark.slow
 def test_every_kind_of_model(specimen):
     """Against one activation after another of the network's feature maps."""
     network = Network(specimen.model)
