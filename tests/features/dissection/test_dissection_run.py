@@ -93,6 +93,15 @@ def test_activation_counts_only_where_somebody_looked_for_the_category():
     assert found.iou[0, 0] == 1
 
 
+def test_labels_of_whole_images_alone():
+    images = np.zeros((2, 32, 32, 3), np.uint8)
+    images[:, 4, 4:6, 0] = 200
+    data = ConceptArrays(images, np.zeros((2, 0, 32, 32), int), [("day", "scene"), ("night", "scene")], [(1,), (2,)])
+    found = dissect(reader(RED), "units", data)["units"]
+    # 2 of 1024 pixels, and the unit is as active in the other image, where somebody looked for a scene too.
+    assert iou(found, 0, "day") == iou(found, 0, "night") == pytest.approx(2 / (1024 + 4 - 2))
+
+
 def test_the_top_images_are_those_with_the_largest_maxima_and_show_the_masks():
     data = planted(12)
     found = dissect(reader(RED), "units", data, top=4)["units"]
