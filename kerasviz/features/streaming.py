@@ -69,7 +69,7 @@ class Stream:
     def with_bar(self, description: str) -> Iterator[tuple[int, list[np.ndarray]]]:
         """The same, with a progress bar in samples where their number is known."""
         known = self.total or self._expected()
-        with progress.bar(known or 1, description) as advance:
+        with progress.bar(known or 1, description, unit="images") as advance:
             for start, part in self:
                 yield start, part
                 if known:

@@ -10,6 +10,7 @@ from kerasviz.data.concepts.arrays import ConceptArrays
 from kerasviz.errors import DataError, InputError, KerasvizWarning, LayerError, SettingError
 from kerasviz.features.dissection.running import dissect
 from kerasviz.network.network import Network
+from kerasviz.network.receptive_fields import receptive_field
 
 CONCEPTS = (("red", "colour"), ("shifted", "place"), ("elsewhere", "place"), ("green", "colour"), ("day", "scene"))
 
@@ -255,3 +256,30 @@ def test_a_network_that_makes_nan_is_refused():
     model.layers[0].set_weights([np.full((1, 1, 3, 2), np.nan), np.zeros(2)])
     with pytest.raises(InputError, match="NaN"):
         dissect(model, "units", planted())
+
+
+@pytest.mark.slow
+def test_every_kind_of_model_with_one_image(specimen, rng):
+    network = Network(specimen.model, sample=specimen.inputs)
+    specs, address = network.inputs.specs, network.address()
+    if len(specs) != 1 or len(specs[0].shape) != 4 or not specs[0].floating:
+        with pytest.raises(InputError, match="one input of images"):
+            dissect(specimen.model, address, planted())
+        return
+    size = tuple(side or 20 for side in specs[0].shape[1:3])
+    images = rng.integers(0, 256, (7, *size, specs[0].shape[3])).astype(np.uint8)
+    data = ConceptArrays(images, rng.integers(0, 5, (7, 2, 9, 11)), CONCEPTS, [(5,) if n % 2 else () for n in range(7)])
+    before = [np.array(variable) for variable in specimen.model.variables]
+    found = dissect(specimen.model, address, data, fraction=0.1, batch_size=3, preprocess="scale")[str(address)]
+
+    order = np.random.default_rng(0).permutation(7)
+    maps = network.activations(images[order].astype(np.float32) / 255, [address])[str(address)].astype(np.float32)
+    field = receptive_field(network, address, size=size)
+    centres = [field.centres(axis) for axis in (0, 1)]
+    expected = reference.dissected(maps, [data.read(n) for n in order], CONCEPTS, centres, size, 0.1)
+    np.testing.assert_array_equal(found.tallies.labelled, expected[2])
+    # A value at a threshold may fall on either side of it.
+    np.testing.assert_allclose(found.tallies.activations, expected[1], atol=3)
+    np.testing.assert_allclose(found.tallies.intersections, expected[0], atol=3)
+    for old, variable in zip(before, specimen.model.variables, strict=True):
+        np.testing.assert_array_equal(old, np.array(variable))
