@@ -68,11 +68,8 @@ class TopReconstructions:
         patches = self.patches
         if data is not None:
             patches = [patch for channel in self.top.patches(data) for patch in channel]
-        across, crops, titles = (
-            math.ceil(math.sqrt(self.top.values.shape[1])),
-            self.reconstructions.crops(),
-            self.top.titles(),
-        )
+        across = math.ceil(math.sqrt(self.top.values.shape[1]))
+        crops, titles = self.reconstructions.crops(), self.top.titles()
         pairs = []
         for channel in asked[: drawable(len(asked))]:
             rows = np.flatnonzero(self.reconstructions.channels == channel)
