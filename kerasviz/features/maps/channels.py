@@ -50,7 +50,7 @@ def channel_statistics(
 
     Example:
         >>> import keras
-        >>> conv = keras.layers.Conv2D(4, 3, activation="relu", name="conv")
+        >>> conv = keras.layers.Conv2D(4, 3, activation="relu", kernel_initializer="ones", name="conv")
         >>> model = keras.Sequential([keras.Input((8, 8, 3)), conv])
         >>> _ = conv.bias.assign([0, 0, 0, -100])
         >>> images = np.random.default_rng(0).random((10, 8, 8, 3), "float32")
