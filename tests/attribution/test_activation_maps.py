@@ -136,7 +136,9 @@ def grid(tokens):
     return tf.reshape(tokens[:, 1:], (-1, 3, 5, tokens.shape[-1]))
 
 
-@pytest.mark.parametrize("method", BY_GRADIENT)
+@pytest.mark.parametrize(
+    "method", [pytest.param(name, marks=[] if name == "grad_cam" else pytest.mark.slow) for name in BY_GRADIENT]
+)
 def test_tokens_laid_out_as_a_map(transformer, method):
     model, below, above, images = transformer
     classes = [2, 0, 3]
@@ -324,6 +326,7 @@ def two_images():
     return zoo.randomize(model), [zoo.images(12, 10, 3), zoo.images(6, 9, 2, seed=5)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", BY_GRADIENT)
 @pytest.mark.parametrize(("side", "layer"), [(0, "conv_left"), (1, "conv_right")])
 def test_with_two_inputs_the_map_lies_over_the_one_that_the_layer_sees(two_images, side, layer, method):

@@ -121,10 +121,10 @@ def test_ablation_cam_of_a_score_that_is_not_positive(bias, weights):
 #: A kind of model, a layer in it whose values may be negative or not, and a class for each of its three samples.
 PLACES = [
     pytest.param("functional", None, [1, 0, 2], marks=pytest.mark.slow),
-    ("functional", "conv2", [3, 1, 2]),
+    pytest.param("functional", "conv2", [3, 1, 2], marks=pytest.mark.slow),
     ("nested_in_sequential", "base/conv2", [0, 3, 1]),
     pytest.param("nested_in_sequential", None, [1, 1, 2], marks=pytest.mark.slow),
-    ("sequential", "conv1", [2, 0, 3]),
+    pytest.param("sequential", "conv1", [2, 0, 3], marks=pytest.mark.slow),
     ("subclassed", None, [2, 3, 0]),
 ]
 

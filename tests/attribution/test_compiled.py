@@ -61,6 +61,7 @@ def test_four_threads_share_an_explainer():
         np.testing.assert_allclose(values, wanted[method][number], rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["saliency", "guided_grad_cam", "smooth_grad"])
 def test_an_explainer_does_not_keep_the_model_alive(method):
     model = zoo.ZOO["shared_layer"]().model

@@ -374,6 +374,7 @@ def test_a_model_of_nan_is_told(fresh):
         kv.Saliency(model)(images, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", EACH_METHOD)
 def test_models_in_double_precision_give_float32_maps(method):
     inputs = keras.Input((6, 5, 2), dtype="float64")

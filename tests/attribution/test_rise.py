@@ -92,7 +92,14 @@ def test_the_moments_of_the_reference_are_those_of_its_masks(rng):
     assert np.abs((found - slow.moments((5, 7), cells=3, keep=0.3)) / deviation).max() < 5
 
 
-@pytest.mark.parametrize("name", ["sequential", "conv1d", "conv3d", "subclassed", "image_and_table"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sequential",
+        "image_and_table",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("conv1d", "conv3d", "subclassed")),
+    ],
+)
 def test_equals_a_loop_over_the_same_masks(name):
     case = case_of(name)
     explanation = RISE(case.model, samples=21, batch_size=8, centre=False)(case.inputs, case.target)

@@ -13,7 +13,7 @@ from kerasviz.errors import InputError, SettingError
 
 
 @pytest.mark.parametrize("statistic", ["mean", "square", "variance"])
-@pytest.mark.parametrize("name", ["functional", "image_and_table"])
+@pytest.mark.parametrize("name", ["functional", pytest.param("image_and_table", marks=pytest.mark.slow)])
 def test_statistics_equal_a_loop_over_samples(name, statistic):
     """The maps of the noisy copies from kerasviz.Saliency, one by one, averaged in float64."""
     case = case_of(name)

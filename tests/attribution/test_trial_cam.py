@@ -20,7 +20,7 @@ PLACES = [
     ("functional", None, [1, 0, 2]),
     pytest.param("functional", "conv2", [3, 1, 2], marks=pytest.mark.slow),
     ("nested_in_sequential", "base/conv2", [0, 3, 1]),
-    ("sequential", "conv1", [2, 0, 3]),
+    pytest.param("sequential", "conv1", [2, 0, 3], marks=pytest.mark.slow),
     ("subclassed", None, [2, 3, 0]),
     pytest.param("conv1d", None, [1, 0, 2], marks=pytest.mark.slow),
     pytest.param("conv3d", None, [0, 2, 1], marks=pytest.mark.slow),

@@ -175,9 +175,9 @@ def case_of(name):
 #: The methods that between them run all the code; in quick tests they stand for the others.
 DISTINCT = ("saliency", "smooth_grad", "integrated_gradients", "guided_grad_cam")
 EACH_METHOD = [pytest.param(name, marks=[] if name in DISTINCT else pytest.mark.slow) for name in METHODS]
-#: In quick tests two kinds of model are for all methods, and some for the one that is made of two others.
-TYPICAL = ("functional", "dicts")
-FOR_ONE = ("mixed_float16", "nested_in_sequential", "segmentation", "subclassed", "time_distributed")
+#: In quick tests one kind of model is for all methods, and some for the one that is made of two others.
+TYPICAL = ("functional",)
+FOR_ONE = ("dicts", "mixed_float16", "nested_in_sequential", "segmentation", "subclassed", "time_distributed")
 
 
 def _swept(name, method):

@@ -208,7 +208,7 @@ def gradient_under_override(model, inputs, rule):
     return np.concatenate([np.ravel(g) for g in found]) if len(found) > 1 else found[0].numpy()
 
 
-@pytest.mark.parametrize("rule", ["guided", "deconvnet"])
+@pytest.mark.parametrize("rule", ["guided", pytest.param("deconvnet", marks=pytest.mark.slow)])
 def test_clones_of_every_kind_of_model_agree_with_overridden_graph_ops(specimen, rule):
     expected = gradient_under_override(specimen.model, specimen.inputs, rule)
     found = input_gradient(kv.clone_with_rule(specimen.model, rule).model, specimen.inputs)

@@ -131,6 +131,7 @@ def test_the_gradient_of_a_saturated_class_survives():
 SQUASH = {"softmax": tf.nn.softmax, "sigmoid": tf.sigmoid, None: tf.identity}
 
 
+@pytest.mark.slow
 def test_squashing_the_scores_of_any_model_gives_its_outputs(specimen):
     """The scores of a network and of `to_logits`, live and under `predict`."""
     network, model = kv.Network(specimen.model), kv.to_logits(specimen.model)

@@ -97,6 +97,7 @@ def test_each_call_of_a_shared_layer_has_an_address():
     np.testing.assert_array_equal(maps["tower/relu"], maps["tower/relu@1"])
 
 
+@pytest.mark.slow
 def test_gradients_at_a_layer_agree_with_a_push_of_its_map(specimen):
     """Pushing the feature map a little along a random direction changes the score as its gradient says."""
     network = kv.Network(specimen.model)

@@ -29,6 +29,7 @@ def differentiated(network, samples, at=(), score=first_output, **options):
     return keras.tree.map_structure(np.asarray, network.function(body)(network.inputs.check(samples)))
 
 
+@pytest.mark.slow
 def test_input_gradients_are_those_of_a_plain_tape(specimen):
     network = kv.Network(specimen.model)
     scores, found, _ = differentiated(network, specimen.inputs, inputs=True)

@@ -64,6 +64,7 @@ def test_planted_maps(planted, batch, batch_size):
     assert all(values.dtype == np.float32 for values in maps.values.values())
 
 
+@pytest.mark.slow
 def test_every_kind_of_model_as_keras_runs_it_alone(specimen):
     before = [variable.numpy() for variable in specimen.model.variables]
     maps = FeatureMaps(specimen.model, batch_size=2)(specimen.inputs)
