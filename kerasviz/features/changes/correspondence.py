@@ -191,8 +191,8 @@ def hamming(signs: np.ndarray) -> np.ndarray:
         `(N, N)` int64.
 
     Example:
-        >>> hamming(np.array([[1, -1, 1, 0], [1, 1, 1, -1]]))[0, 1]
-        np.int64(2)
+        >>> int(hamming(np.array([[1, -1, 1, 0], [1, 1, 1, -1]]))[0, 1])
+        2
     """
     total = np.zeros((len(signs), len(signs)), np.int64)
     for start in range(0, signs.shape[1], _BLOCK):

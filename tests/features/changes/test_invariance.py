@@ -163,7 +163,7 @@ def test_targets_other_than_probabilities(images):
     assert found.score == "score"
     assert found["vertical_translation"].scores[:, 0] == pytest.approx(logits[:, 1], rel=1e-4)
     channel = invariance(model, images, transforms={"vertical_translation": [2]}, target=Channel("gap", 2))
-    gap = keras.Model(model.inputs, model.get_layer("gap").output).predict(shifted(images, 2, 0), verbose=0)
+    gap = keras.Model(model.input, model.get_layer("gap").output).predict(shifted(images, 2, 0), verbose=0)
     assert channel["vertical_translation"].scores[:, 0] == pytest.approx(gap[:, 2], rel=1e-4)
     assert channel.target == "channel 2 of gap"
 
