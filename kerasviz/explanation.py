@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+import kerasviz
 from kerasviz import plotting
 from kerasviz.errors import InputError, LoadError
 from kerasviz.plotting.naming import class_name
@@ -176,7 +177,7 @@ class Explanation:
         np.savez_compressed(folder / _ARRAYS, **arrays)
         pictures = self._write_pictures(folder, images, labels) if not isinstance(self.values, dict) else []
         manifest = {
-            "kerasviz": _version(),
+            "kerasviz": kerasviz.__version__,
             "method": self.method,
             "signed": self.signed,
             "kind": self.kind,
@@ -214,9 +215,3 @@ def _is_saved(folder):
         return "kerasviz" in manifest and {part.name for part in folder.iterdir()} <= own
     except (OSError, ValueError, KeyError, TypeError):
         return False
-
-
-def _version():
-    import kerasviz
-
-    return kerasviz.__version__

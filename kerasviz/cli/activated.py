@@ -1,7 +1,5 @@
 """What `activations` says at its end: the manifest, and the tables on the terminal."""
 
-import importlib.metadata
-import platform
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +7,7 @@ import numpy as np
 import kerasviz
 from kerasviz.cli.activating import Activating, Result
 from kerasviz.cli.console import printable
+from kerasviz.cli.manifest import of_model, versions
 from kerasviz.cli.summary import print_counts
 
 _MOST_ROWS = 50
@@ -25,22 +24,12 @@ def document(work: Activating, results: Sequence[Result], *, complete: bool, war
         warnings: what was warned of.
     """
     shown = [result for result in results if result.reason is None]
-    opened, frame = work.opened, work.frame
+    opened = work.opened
     return {
         "kerasviz": kerasviz.__version__,
         "complete": complete,
         "folder": printable(work.folder.path),
-        "model": {
-            "given": printable(opened.given),
-            "name": opened.network.name,
-            "input": {
-                "height": frame.height,
-                "width": frame.width,
-                "channels": frame.channels,
-                "fit": frame.fit,
-                "preprocess": opened.preprocess_name,
-            },
-        },
+        "model": of_model(opened, work.frame),
         "drawing": {"channels": work.drawing.channels, "by": work.drawing.by, "scale": work.drawing.scale},
         "layers": [_layer(work, address) for address in work.maps.addresses],
         "images": [_image(result) for result in shown],
@@ -51,10 +40,7 @@ def document(work: Activating, results: Sequence[Result], *, complete: bool, war
         ],
         "files": [drawn.file for result in shown for drawn in result.drawn],
         "warnings": list(warnings),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in ("keras", "tensorflow", "numpy")},
-        },
+        "versions": versions(),
     }
 
 

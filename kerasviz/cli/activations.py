@@ -58,9 +58,7 @@ def activations(
     fit: options.Fit = "crop",
     custom: options.Custom = None,
     unsafe: options.Unsafe = False,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="DIR", help="Where results go.", rich_help_panel=options.OUT)
-    ] = Path("activations"),
+    out: options.Out = Path("activations"),
     overwrite: options.Overwrite = False,
     json: options.Json = False,
     batch_size: options.Batch = 16,

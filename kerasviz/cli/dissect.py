@@ -70,17 +70,10 @@ def dissect(
         ),
     ] = None,
     preprocess: options.Preprocess = "auto",
-    input_size: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HxW", help="The input's size, for a network that takes any.", rich_help_panel=options.MODEL
-        ),
-    ] = None,
+    input_size: options.InputSize = None,
     custom: options.Custom = None,
     unsafe: options.Unsafe = False,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="DIR", help="Where results go.", rich_help_panel=options.OUT)
-    ] = Path("dissected"),
+    out: options.Out = Path("dissected"),
     overwrite: Annotated[
         bool,
         typer.Option("--overwrite", help="Start anew, and replace earlier results there.", rich_help_panel=options.OUT),

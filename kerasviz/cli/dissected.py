@@ -1,12 +1,11 @@
 """What `dissect` writes and says at its end: files of each layer, the manifest, and the counts on the terminal."""
 
-import importlib.metadata
-import platform
 from collections.abc import Sequence
 
 import kerasviz
 from kerasviz.cli.console import SOME_SKIPPED, Reporter, print_json, printable
 from kerasviz.cli.dissecting import Dissecting
+from kerasviz.cli.manifest import versions
 from kerasviz.features.dissection.comparing import compare
 from kerasviz.features.dissection.counting import above_chance, count_detectors
 from kerasviz.features.dissection.record import Dissection
@@ -105,10 +104,7 @@ def _manifest(work, entries, skipped, warnings: Sequence[str], *, complete):
         "results": list(entries.values()),
         "skipped": [printable(reason) for reason in skipped],
         "warnings": list(warnings),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in ("keras", "tensorflow", "numpy")},
-        },
+        "versions": versions(),
     }
 
 

@@ -83,9 +83,7 @@ def filters(
     ] = False,
     custom: options.Custom = None,
     unsafe: options.Unsafe = False,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="DIR", help="Where results go.", rich_help_panel=options.OUT)
-    ] = Path("filters"),
+    out: options.Out = Path("filters"),
     overwrite: options.Overwrite = False,
     json: options.Json = False,
     traceback: options.Traceback = False,

@@ -80,18 +80,11 @@ def occlude(
     output: options.Output = None,
     labels: options.Labels = None,
     preprocess: options.Preprocess = "auto",
-    input_size: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HxW", help="The input's size, for a network that takes any.", rich_help_panel=options.MODEL
-        ),
-    ] = None,
+    input_size: options.InputSize = None,
     fit: options.Fit = "crop",
     custom: options.Custom = None,
     unsafe: options.Unsafe = False,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="DIR", help="Where results go.", rich_help_panel=options.OUT)
-    ] = Path("occluded"),
+    out: options.Out = Path("occluded"),
     overwrite: options.Overwrite = False,
     json: options.Json = False,
     batch_size: Annotated[

@@ -24,6 +24,10 @@ Fit = Annotated[
 Images = Annotated[
     list[str], typer.Argument(metavar="IMAGE", help="Picture files, folders (searched with all below), patterns.")
 ]
+InputSize = Annotated[
+    str | None,
+    typer.Option(metavar="HxW", help="The input's size, for a network that takes any.", rich_help_panel=MODEL),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.", rich_help_panel=OUT)]
 Labels = Annotated[
     Path | None,
@@ -38,6 +42,7 @@ Layer = Annotated[
         rich_help_panel=HOW,
     ),
 ]
+Out = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where results go.", rich_help_panel=OUT)]
 Output = Annotated[
     str | None, typer.Option(metavar="NAME", help="Which output, of a model with several.", rich_help_panel=WHAT)
 ]

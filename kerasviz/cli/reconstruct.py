@@ -55,18 +55,11 @@ def reconstruct(
         ),
     ] = "strongest",
     preprocess: options.Preprocess = "auto",
-    input_size: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HxW", help="The input's size, for a network that takes any.", rich_help_panel=options.MODEL
-        ),
-    ] = None,
+    input_size: options.InputSize = None,
     fit: options.Fit = "crop",
     custom: options.Custom = None,
     unsafe: options.Unsafe = False,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="DIR", help="Where results go.", rich_help_panel=options.OUT)
-    ] = Path("reconstructed"),
+    out: options.Out = Path("reconstructed"),
     overwrite: options.Overwrite = False,
     json: options.Json = False,
     batch_size: options.Batch = 16,

@@ -1,11 +1,10 @@
 """What `reconstruct` says at its end: the manifest, and the table on the terminal."""
 
-import importlib.metadata
-import platform
 from collections.abc import Sequence
 
 import kerasviz
 from kerasviz.cli.console import SOME_SKIPPED, Reporter, print_json, printable
+from kerasviz.cli.manifest import of_model, versions
 from kerasviz.cli.reconstructing import Drawn, Reconstructing
 
 _MOST_ROWS = 50
@@ -60,17 +59,7 @@ def manifest(work: Reconstructing, drawn: Sequence[Drawn], *, complete: bool, wa
         "kerasviz": kerasviz.__version__,
         "complete": complete,
         "folder": printable(work.folder.path),
-        "model": {
-            "given": printable(opened.given),
-            "name": opened.network.name,
-            "input": {
-                "height": work.frame.height,
-                "width": work.frame.width,
-                "channels": work.frame.channels,
-                "fit": work.frame.fit,
-                "preprocess": opened.preprocess_name,
-            },
-        },
+        "model": of_model(opened, work.frame),
         "layer": work.layer,
         "rule": work.rule,
         "keep": work.keep if isinstance(work.keep, str) else list(work.keep),
@@ -78,10 +67,7 @@ def manifest(work: Reconstructing, drawn: Sequence[Drawn], *, complete: bool, wa
         "skipped": [{"file": printable(image), "reason": printable(reason)} for image, reason in work.faults.items()],
         "files": [one.file for one in drawn],
         "warnings": list(warnings),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in ("keras", "tensorflow", "numpy")},
-        },
+        "versions": versions(),
     }
 
 

@@ -1,12 +1,11 @@
 """What a run says at its end: the manifest, and the table on the terminal."""
 
-import importlib.metadata
-import platform
 from collections.abc import Sequence
 
 import kerasviz
 from kerasviz.cli.classes import Prediction
 from kerasviz.cli.console import SOME_SKIPPED, Reporter, print_json, printable
+from kerasviz.cli.manifest import of_model, versions
 from kerasviz.cli.run import Result, Work
 from kerasviz.errors import ImageError
 
@@ -93,10 +92,7 @@ def manifest(work: Work, results: Sequence[Result], *, complete: bool, warnings:
         ],
         "files": [name for result in explained for name in _files(result)],
         "warnings": list(warnings),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in ("keras", "tensorflow", "numpy")},
-        },
+        "versions": versions(),
     }
 
 
@@ -160,15 +156,7 @@ def _bar(probability):
 def _model(work):
     opened = work.opened
     return {
-        "given": printable(opened.given),
-        "name": opened.network.name,
-        "input": {
-            "height": work.frame.height,
-            "width": work.frame.width,
-            "channels": work.frame.channels,
-            "fit": work.frame.fit,
-            "preprocess": opened.preprocess_name,
-        },
+        **of_model(opened, work.frame),
         "output": work.classes.output,
         "classes": work.classes.count,
         "labelled": work.classes.labels is not None,

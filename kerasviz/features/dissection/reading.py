@@ -61,10 +61,22 @@ def _read(data, numbers):
     read = []
     for number in numbers:
         try:
-            read.append((number, data.read(number)))
+            read.append((number, _checked(data.read(number), data)))
         except (DataError, ImageError, OSError) as error:
             read.append((number, f"{data.name_of(number)}: {error}"))
     return read
+
+
+def _checked(sample, data):
+    """A sample as the data set says that all are: one that is not is a fault as any other."""
+    sizes, most = (sample.image.shape[:2], sample.maps.shape[1:]), max([*sample.tags, sample.maps.max(initial=0)])
+    if sizes != (tuple(data.image_size), tuple(data.map_size)) or most > len(data.concepts):
+        raise DataError(
+            f"its image has {sizes[0]} pixels, its maps have {sizes[1]}, and the highest code is {most}",
+            expected=f"{tuple(data.image_size)}, {tuple(data.map_size)}, and codes up to {len(data.concepts)}",
+            mend="Look at how the data set reads it",
+        )
+    return sample
 
 
 def _gathered(end, numbers, read):

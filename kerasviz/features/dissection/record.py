@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+import kerasviz
 from kerasviz.data.concepts.base import Concept, ConceptData
 from kerasviz.errors import InputError, LoadError
 from kerasviz.features.dissection.tallies import Tallies
@@ -191,7 +192,7 @@ class Dissection:
         if self.chance is not None:
             arrays |= {f"chance/{name}": getattr(self.chance, name) for name in _COUNTS}
         about = {name: getattr(self, name) for name in _PLAIN}
-        about |= {"concepts": self.concepts, "names": self.top.names, "kerasviz": _version()}
+        about |= {"concepts": self.concepts, "names": self.top.names, "kerasviz": kerasviz.__version__}
 
         def fill(made):
             np.savez_compressed(made / _ARRAYS, **arrays)
@@ -253,9 +254,3 @@ def _hard(value):
 
 def _is_saved(folder):
     return folder.is_dir() and {part.name for part in folder.iterdir()} == {_ARRAYS, _ABOUT}
-
-
-def _version():
-    import kerasviz
-
-    return kerasviz.__version__

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from kerasviz.features.units.ranking import merged
+
 
 class Strongest:
     """For each unit the images with the largest maximum over all positions.
@@ -32,8 +34,7 @@ class Strongest:
             return
         # Few units see a record in a batch once many images were read.
         (units,) = np.nonzero(maxima.max(axis=0) > self.values[:, -1])
-        values = np.concatenate([self.values[units], maxima[:, units].T], axis=1)
-        owners = np.concatenate([self.numbers[units], np.broadcast_to(numbers, (len(units), len(numbers)))], axis=1)
-        order = np.argsort(-values, axis=1, kind="stable")[:, : self.values.shape[1]]
-        self.values[units] = np.take_along_axis(values, order, 1)
-        self.numbers[units] = np.take_along_axis(owners, order, 1)
+        best = {"values": self.values[units], "numbers": self.numbers[units]}
+        owners = np.broadcast_to(numbers, (len(units), len(numbers)))
+        best = merged(best, {"values": maxima[:, units].T, "numbers": owners}, self.values.shape[1])
+        self.values[units], self.numbers[units] = best["values"], best["numbers"]

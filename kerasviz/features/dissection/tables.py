@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+import kerasviz
 from kerasviz.errors import SettingError
 from kerasviz.features.dissection.counting import THRESHOLD, above_chance, count_detectors
 from kerasviz.features.dissection.record import Dissection
@@ -76,7 +77,7 @@ def document(
     ranked = dissection.ranked(runners_up + 1)
     return plain(
         {
-            "kerasviz": _version(),
+            "kerasviz": kerasviz.__version__,
             "network": dissection.network,
             "layer": dissection.layer,
             "units": len(dissection),
@@ -167,9 +168,3 @@ def _result(dissection, unit, ranked, chance):
     if chance is not None:
         result |= {"chance_iou": dissection.chance_iou[unit].max(), "above_chance": chance.units[unit]}
     return result
-
-
-def _version():
-    import kerasviz
-
-    return kerasviz.__version__

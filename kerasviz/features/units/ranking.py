@@ -47,7 +47,7 @@ def rank(network: Network, address: Address, stream: Stream, source: int, *, k: 
         values, places, finite, space = (found.numpy() for found in run(part, numbers))
         _check_finite(finite, start, address)
         new = _candidates(values, places, start, tuple(space.tolist()), part[source].shape[1:-1])
-        best = _merged(best, new, k)
+        best = merged(best, new, k)
     return numbers.astype(int), best
 
 
@@ -81,8 +81,14 @@ def _candidates(values, places, start, space, size):
     return {name: a.reshape(len(a), len(values) * count, *a.shape[3:]) for name, a in by_channel.items()}
 
 
-def _merged(best, new, k):
-    """The `k` best of each channel, those found before first among equals."""
+def merged(best: dict | None, new: dict, k: int) -> dict:
+    """The `k` best of each channel, those found before first among equals.
+
+    Args:
+        best: found before, arrays `(C, found, …)` by name, "values" among them; None for nothing.
+        new: the same of what came since, in its order.
+        k: how many a channel.
+    """
     joined = new if best is None else {name: np.concatenate([best[name], new[name]], axis=1) for name in new}
     order = np.argsort(-joined["values"], axis=1, kind="stable")[:, :k]
     return {

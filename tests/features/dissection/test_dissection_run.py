@@ -7,6 +7,7 @@ from keras import layers as L
 from reference import dissection as reference
 
 from kerasviz.data.concepts.arrays import ConceptArrays
+from kerasviz.data.concepts.base import Labelled
 from kerasviz.errors import DataError, InputError, KerasvizWarning, LayerError, SettingError
 from kerasviz.features.dissection.running import dissect
 from kerasviz.network.network import Network
@@ -105,7 +106,7 @@ def test_labels_of_whole_images_alone():
 
 def test_the_top_images_are_those_with_the_largest_maxima_and_show_the_masks():
     data = planted(12)
-    found = dissect(reader(RED), "units", data, top=4)["units"]
+    found = dissect(reader(RED), "units", data, top=4, batch_size=5)["units"]
     maxima = np.array([data.read(number).image[..., 0].max() for number in range(12)], float)
     np.testing.assert_array_equal(found.top.values[0], np.sort(maxima)[::-1][:4])
     np.testing.assert_array_equal(maxima[found.top.numbers[0]], found.top.values[0])
@@ -219,6 +220,29 @@ def test_images_that_cannot_be_read_are_named_skipped_and_counted():
     kept = [number for number in range(8) if number not in Damaged.bad]
     rest = ConceptArrays(whole._images[kept], whole._maps[kept], CONCEPTS, [whole._tags[k] for k in kept])
     np.testing.assert_array_equal(found.iou, dissect(reader(RED), "units", rest)["units"].iou)
+
+
+class Odd(ConceptArrays):
+    """Its own promises do not hold for three of its images."""
+
+    def read(self, number):
+        sample = super().read(number)
+        changed = {
+            1: (sample.image[1:], sample.maps, sample.tags),
+            3: (sample.image, sample.maps[:, :, 1:], sample.tags),
+            6: (sample.image, sample.maps, (len(CONCEPTS) + 1,)),
+        }
+        return Labelled(*changed.get(number, (sample.image, sample.maps, sample.tags)))
+
+
+def test_samples_of_other_sizes_and_unknown_codes_are_faults_too():
+    whole = planted(8)
+    with pytest.warns(KerasvizWarning, match="3 of 8 images were skipped"):
+        found = dissect(reader(RED), "units", Odd(whole._images, whole._maps, CONCEPTS, whole._tags))["units"]
+    faults = sorted(found.skipped)
+    assert [text.split(":")[0] for text in faults] == ["image 1", "image 3", "image 6"]
+    assert "(31, 32) pixels" in faults[0] and "maps have (32, 31)" in faults[1] and "code is 6" in faults[2]
+    assert iou(found, 0, "red") == 1
 
 
 def test_no_readable_image_at_all_is_an_error():
