@@ -105,9 +105,9 @@ def test_labels_of_whole_images_alone():
 
 
 def test_the_top_images_are_those_with_the_largest_maxima_and_show_the_masks():
-    data = planted(12)
-    found = dissect(reader(RED), "units", data, top=4, batch_size=5)["units"]
-    maxima = np.array([data.read(number).image[..., 0].max() for number in range(12)], float)
+    data = planted(40)
+    found = dissect(reader(RED), "units", data, top=4, batch_size=3)["units"]
+    maxima = np.array([data.read(number).image[..., 0].max() for number in range(40)], float)
     np.testing.assert_array_equal(found.top.values[0], np.sort(maxima)[::-1][:4])
     np.testing.assert_array_equal(maxima[found.top.numbers[0]], found.top.values[0])
     for place, number in enumerate(found.top.numbers[0]):
