@@ -68,14 +68,39 @@ def preprocess(images: Any, mode: str | Callable[[np.ndarray], Any] | None) -> n
     pixels = _checked_pixels(images)
     if callable(mode):
         return _checked_result(mode(pixels), pixels.shape)
-    settings = _MODES[mode]
     _check_channels(pixels, mode)
-    if settings.bgr:
-        pixels = pixels[..., ::-1].copy()
-    pixels /= np.float32(settings.divisor)
-    pixels -= np.float32(settings.mean)
-    pixels /= np.float32(settings.std)
-    return pixels
+    return as_function(mode)(pixels)
+
+
+def as_function(mode: str | Callable | None) -> Callable:
+    """What `preprocess` computes, without its checks, for arrays and for tensors that gradients flow through.
+
+    Args:
+        mode: as for `preprocess`; a function is returned as it is.
+
+    Returns:
+        A function of float32 images (…, H, W, C).
+
+    Raises:
+        SettingError: the mode is unknown.
+
+    Example:
+        >>> import tensorflow as tf, kerasviz as kv
+        >>> float(kv.data.preprocessing.as_function("tf")(tf.constant([[[255.0]]]))[0, 0, 0])
+        1.0
+    """
+    mode = check_mode(mode)
+    if callable(mode):
+        return mode
+    settings = _MODES[mode]
+    if settings == _Mode():
+        return lambda pixels: pixels
+    divisor, mean, std = map(np.float32, (settings.divisor, settings.mean, settings.std))
+
+    def compute(pixels):
+        return ((pixels[..., ::-1] if settings.bgr else pixels) / divisor - mean) / std
+
+    return compute
 
 
 def unpreprocess(inputs: Any, mode: str | None) -> np.ndarray:

@@ -32,7 +32,7 @@ class ClassScore(Target):
         self.index, self.output, self.probability, self.mask = index, output, probability, mask
 
     def arguments(self, network, count):  # noqa: D102
-        name, width, binary = self._output(network)
+        name, width, binary = self.describe_output(network)
         masks = [] if self.mask is None else [self._masks(network.trace.outputs[name].shape, count)]
         return [self._index(name, width, binary, count), *masks]
 
@@ -78,13 +78,13 @@ class ClassScore(Target):
 
     def settle(self, network, done, arguments):  # noqa: D102
         index, *masks = arguments
-        scores = self._scores(network, done, masks)
+        scores = self.scores(network, done, masks)
         top = tf.argmax(scores, axis=-1, output_type=tf.int32)
         return [tf.where(index == TOP, top, index), *masks]
 
     def score(self, network, done, arguments):  # noqa: D102
         index, *masks = self.settle(network, done, arguments)
-        return tf.gather(self._scores(network, done, masks), index, axis=1, batch_dims=1)
+        return tf.gather(self.scores(network, done, masks), index, axis=1, batch_dims=1)
 
     def key(self):  # noqa: D102
         return (type(self), self.output, self.probability)
@@ -92,7 +92,12 @@ class ClassScore(Target):
     def describe(self):  # noqa: D102
         return "class" if self.output is None else f"class of {self.output}"
 
-    def _output(self, network):
+    def describe_output(self, network) -> tuple[str, int | None, bool]:
+        """The name of the output, how many units it has (None if unknown), and whether it is one under a sigmoid.
+
+        Raises:
+            TargetError: there is no such output, or several could be meant.
+        """
         outputs = network.trace.outputs
         if self.output is None and len(outputs) > 1:
             raise TargetError(
@@ -111,9 +116,15 @@ class ClassScore(Target):
         width = 1 if len(shape) == 1 else shape[-1]
         return name, width, width == 1 and outputs[name].head == "sigmoid"
 
-    def _scores(self, network, done, masks):
-        """The scores of the classes, `(N, K)`."""
-        name, width, binary = self._output(network)
+    def scores(self, network, done, masks=()):
+        """The scores of all classes, `(N, K)` float32; two for a unit under a sigmoid.
+
+        Args:
+            network: the network that is explained.
+            done: a pass of it.
+            masks: as among the arguments of `score`.
+        """
+        name, width, binary = self.describe_output(network)
         scores = tf.cast(done.outputs[name], tf.float32) if self.probability else done.scores[name]
         scores = tf.reshape(scores, (tf.shape(scores)[0], -1, tf.shape(scores)[-1] if width is None else width))
         if binary:

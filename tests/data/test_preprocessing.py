@@ -129,3 +129,19 @@ def test_bad_modes(images):
             function(images, 7)
     with pytest.raises(SettingError, match="inverse is not known"):
         unpreprocess(images, np.negative)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_as_a_function_of_tensors(images, mode):
+    import tensorflow as tf
+
+    from kerasviz.data.preprocessing import as_function
+
+    pixels = tf.constant(images.astype("float32"))
+    with tf.GradientTape() as tape:
+        tape.watch(pixels)
+        computed = as_function(mode)(pixels)
+    np.testing.assert_allclose(computed, preprocess(images, mode), rtol=1e-6, atol=1e-6)
+    slope = {"none": 1, "scale": 1 / 255, "tf": 2 / 255, "caffe": 1, "lite": 1 / 128}.get(mode)
+    expected = [1 / 255 / std for std in (0.229, 0.224, 0.225)] if slope is None else slope
+    np.testing.assert_allclose(tape.gradient(computed, pixels)[0, 0, 0], np.broadcast_to(expected, 3), rtol=1e-5)

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from kerasviz.errors import InputError, LayerError, SaveError, SettingError
 from kerasviz.features.maps.feature_maps import addresses_of, opened
-from kerasviz.features.streaming import Stream
+from kerasviz.network.streaming import Stream
 from kerasviz.writing import write_csv, write_files
 
 _NUMBERS = ("mean", "std", "min", "max", "zeros", "active")

@@ -4,10 +4,10 @@ import numpy as np
 
 from kerasviz import plotting
 from kerasviz.errors import InputError, LayerError
-from kerasviz.features.streaming import Stream
 from kerasviz.network import Network
 from kerasviz.network.layers import Address
 from kerasviz.network.receptive_fields import ReceptiveField, receptive_field
+from kerasviz.network.streaming import Stream
 
 _PERCENTILE = 99.5  # beyond it contrast is clipped: a reconstruction has a few very strong pixels
 _SIDE = 64  # pixels below which patches are enlarged, so that the gaps between them stay thin

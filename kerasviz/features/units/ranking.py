@@ -4,9 +4,9 @@ import numpy as np
 import tensorflow as tf
 
 from kerasviz.errors import InputError
-from kerasviz.features.streaming import Stream
 from kerasviz.network import Network
 from kerasviz.network.layers import Address
+from kerasviz.network.streaming import Stream
 from kerasviz.targets import Channel
 
 

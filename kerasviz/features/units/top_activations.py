@@ -11,11 +11,11 @@ import numpy as np
 from kerasviz import plotting
 from kerasviz.checks import checked_count
 from kerasviz.errors import InputError, KerasvizWarning, LoadError, SaveError
-from kerasviz.features.streaming import Stream
 from kerasviz.features.units.patches import boxes_in, collect, field_of, montage, source_of
 from kerasviz.features.units.ranking import rank
 from kerasviz.network import Network
 from kerasviz.network.layers import Address
+from kerasviz.network.streaming import Stream
 from kerasviz.plotting.counts import drawable
 from kerasviz.writing import write_files
 

@@ -8,11 +8,11 @@ import numpy as np
 from kerasviz import plotting
 from kerasviz.checks import checked_count
 from kerasviz.errors import InputError, TargetError
-from kerasviz.features.streaming import Stream
 from kerasviz.features.units.patches import montage, stretched
 from kerasviz.features.units.reconstruction import Reconstruction
 from kerasviz.features.units.reconstructions import Reconstructions
 from kerasviz.features.units.top_activations import TopActivations, strongest
+from kerasviz.network.streaming import Stream
 from kerasviz.plotting.counts import drawable
 
 

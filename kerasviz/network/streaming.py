@@ -68,7 +68,7 @@ class Stream:
 
     def with_bar(self, description: str) -> Iterator[tuple[int, list[np.ndarray]]]:
         """The same, with a progress bar in samples where their number is known."""
-        known = self.total or self._expected()
+        known = self.expected()
         with progress.bar(known or 1, description, unit="images") as advance:
             for start, part in self:
                 yield start, part
@@ -116,8 +116,10 @@ class Stream:
                 )
             yield self._inputs.check(batch[0] if isinstance(batch, tuple) else batch)
 
-    def _expected(self):
-        """About how many samples a data set holds, as far as it says so, for the progress bar."""
+    def expected(self) -> int | None:
+        """About how many samples there are, as far as the data set says so, for a progress bar; None if it does not."""
+        if self.total:
+            return self.total
         if isinstance(self._source, tf.data.Dataset):
             count = int(self._source.cardinality())
             spec = keras.tree.flatten(self._source.element_spec)[0]

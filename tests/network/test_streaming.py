@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import layers as L
 
 from kerasviz.errors import InputError, SettingError
-from kerasviz.features.streaming import Stream
+from kerasviz.network.streaming import Stream
 from kerasviz.network.inputs import Inputs
 
 

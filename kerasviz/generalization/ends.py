@@ -1,0 +1,63 @@
+"""The two ends of a network that this wing looks at: the input that is changed, and the output that names a class."""
+
+from kerasviz.errors import InputError, TargetError
+from kerasviz.network import Network
+from kerasviz.targets import ClassScore
+
+
+def changed_input(network: Network, name: str | None = None) -> int:
+    """The number, among a network's flat inputs, of the one that is changed.
+
+    Args:
+        network: of one input or several.
+        name: of the input; needed where several take floating point numbers.
+
+    Raises:
+        InputError: no input has that name, it takes integers, or several could be meant.
+    """
+    specs = network.inputs.specs
+    floating = [spec.name for spec in specs if spec.floating]
+    known = ", ".join(map(repr, floating)) or "none of this model, whose inputs take integers"
+    if name is None and len(floating) != 1:
+        raise InputError(
+            f"The model {network.name!r} has {len(floating)} inputs of floating point numbers",
+            expected=f"the name of the one to change: {known}",
+            mend="Pass input=",
+        )
+    name = floating[0] if name is None else name
+    if name not in floating:
+        raise InputError(
+            f"input={name!r} is no input of {network.name!r} that can be changed little by little",
+            expected=known,
+            mend="Inputs are called as in model.inputs, or by their dict keys",
+        )
+    return [spec.name for spec in specs].index(name)
+
+
+def class_scores(network: Network, output: str | None = None):
+    """The scores of all classes, as a function of a `Pass`: `(N, K)` float32, before softmax or sigmoid.
+
+    An output of one unit under a sigmoid has the classes 0 and 1, whose scores are minus and plus the logit.
+
+    Args:
+        network: of one output or several.
+        output: the name of the output; needed where there are several.
+
+    Raises:
+        TargetError: there is no such output, or it does not name one class for each sample.
+
+    Warns:
+        KerasvizWarning: its softmax cannot be taken off.
+    """
+    goal = ClassScore(output=output)
+    name, width, binary = goal.describe_output(network)
+    shape = network.trace.outputs[name].shape
+    if len(shape) > 2 or (width == 1 and not binary):
+        raise TargetError(
+            f"The output {name!r} has the shape {shape}"
+            + (", and no sigmoid" if width == 1 and len(shape) <= 2 else ""),
+            expected="one score for each class, (N, K), or a single unit under a sigmoid",
+            mend="Whether the predicted class changes can be asked of classifiers of whole images only",
+        )
+    network.warn_of_heads()
+    return lambda done: goal.scores(network, done)
