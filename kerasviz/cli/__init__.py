@@ -25,6 +25,7 @@ from kerasviz.cli.explain import explain
 from kerasviz.cli.filters import filters
 from kerasviz.cli.inspect import inspect
 from kerasviz.cli.localize import localize
+from kerasviz.cli.memorization import memorization
 from kerasviz.cli.methods import methods
 from kerasviz.cli.occlude import occlude
 from kerasviz.cli.reconstruct import reconstruct
@@ -44,7 +45,7 @@ def _add(command, **options):
     app.command(help=re.sub(r"(?<=\S) {2,}", " ", getdoc(command)), **options)(command)
 
 
-for _command in (activations, dissect, explain, filters, inspect, localize, occlude, reconstruct):
+for _command in (activations, dissect, explain, filters, inspect, localize, memorization, occlude, reconstruct):
     _add(_command, no_args_is_help=True)
 for _command in (methods, demo):
     _add(_command)

@@ -161,15 +161,29 @@ class CriticalSampleSearch:
         known = stream.expected()
         with progress.bar((known or 1) * self.search.steps, "Critical samples") as advance:
             for _, arrays in stream:
-                self._check_within_bounds(arrays[self._number])
-                yield self._search_block(arrays, radius, seed, advance if known else lambda steps: None)
+                yield self.search_arrays(arrays, radius, seed, advance if known else lambda steps: None)
 
     def hunt(self, tensors: list, radius: tf.Tensor, seed: tf.Tensor) -> Hunted:
         """The whole search for one batch, inside a `tf.function`; see `Hunter.hunt`."""
         return self._hunter.hunt(tensors, radius, seed)
 
-    def _search_block(self, arrays, radius, seed, advance):
-        """Search around some samples, a few steps at a time; those that are found leave the batches."""
+    def search_arrays(self, arrays: list, radius: float, seed: int = 0, advance=lambda steps: None) -> Hunted:
+        """Search around some samples, a few steps at a time; those that are found leave the batches.
+
+        Args:
+            arrays: the inputs, flat, as `network.inputs.check` returns them.
+            radius: as for a call.
+            seed: as for a call.
+            advance: gets the numbers of steps that were made or are no longer needed: in all, unless the radius is 0 or
+                the search stops early, the number of samples times that of steps.
+
+        Returns:
+            A `Hunted` of arrays.
+
+        Raises:
+            InputError: the images leave the bounds.
+        """
+        self._check_within_bounds(arrays[self._number])
         own, count, total = arrays[self._number], len(arrays[0]), self.search.steps
         kept = Hunted(own.copy(), *(np.full(count, -1, np.int32) for _ in range(3)))
         fixed = np.float64(radius), np.array([seed, 0], np.int32)
@@ -212,12 +226,14 @@ class CriticalSampleSearch:
         name = body.__name__
         with self._lock:
             if name not in self._functions:
-                specs = tf.nest.map_structure(
-                    lambda a: tf.TensorSpec((None, *a.shape[1:]) if isinstance(a, np.ndarray) else (), a.dtype),
-                    arguments,
-                )
+                specs = tf.nest.map_structure(self._spec, arguments)
                 self._functions[name] = self.network.function(body, specs)
         return tf.nest.map_structure(np.asarray, self._functions[name](tensors, *arguments))
+
+    def _spec(self, array):
+        """The form of an argument: points are like the changed input, with the axes that it leaves free."""
+        points = self.network.inputs.specs[self._number].shape
+        return tf.TensorSpec(points if array.ndim == len(points) else (None,) * array.ndim, array.dtype)
 
     def _check_within_bounds(self, images):
         if self.bounds is not None and (images.min() < self.bounds[0] or images.max() > self.bounds[1]):

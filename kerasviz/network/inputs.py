@@ -87,7 +87,7 @@ class Inputs:
             InputError: the structure, a shape or a dtype does not fit, the batch is empty, the inputs differ in
                 number, or a value is NaN or infinite.
         """
-        arrays = [self._checked(value, spec) for value, spec in zip(self._flatten(inputs), self.specs, strict=True)]
+        arrays = [self._checked(value, spec) for value, spec in zip(self.flatten(inputs), self.specs, strict=True)]
         counts = {spec.name: len(array) for spec, array in zip(self.specs, arrays, strict=True)}
         if len(set(counts.values())) > 1:
             raise InputError(
@@ -105,7 +105,15 @@ class Inputs:
         """
         return self._checked(value, self.specs[number])
 
-    def _flatten(self, inputs):
+    def flatten(self, inputs) -> list:
+        """The parts of some inputs, as they are, in the order of `specs`.
+
+        Args:
+            inputs: nested as the model takes them, or as a flat list or a dict by name.
+
+        Raises:
+            InputError: another structure, or a data set.
+        """
         if isinstance(inputs, tf.data.Dataset):
             raise InputError(
                 "The inputs are a tf.data.Dataset",

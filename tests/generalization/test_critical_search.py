@@ -254,6 +254,18 @@ def test_one_trace_for_all_calls():
     assert len(traces) == before
 
 
+def test_a_network_of_any_size_takes_images_of_several():
+    inputs = keras.Input((None, None, 1))
+    x = L.GlobalAveragePooling2D()(L.Conv2D(3, 3, activation="relu")(inputs))
+    model = zoo.randomize(keras.Model(inputs, L.Dense(3, activation="softmax")(x)))
+    search = CriticalSampleSearch(model, search="pgd")
+    for shape in ((6, 5, 1), (9, 12, 1)):
+        images = zoo.images(*shape, count=20)
+        found = search(images, 0.2)
+        assert found.critical.any()
+        np.testing.assert_array_equal(found.new_classes, model.predict(found.points, verbose=0).argmax(axis=1))
+
+
 def test_a_network_that_says_one_class_only_has_none(rng):
     model = linear(np.zeros((5, 3), "float32"), np.zeros(3, "float32"))
     assert critical_sample_ratio(model, rng.standard_normal((9, 5)), 100.0) == 0
