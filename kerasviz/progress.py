@@ -4,9 +4,12 @@ import importlib.util
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 #: Seconds of work after which a bar is worth its line.
 PATIENCE = 2.0
+#: Whether the work is a part of other work that has a bar.
+_INSIDE: ContextVar[bool] = ContextVar("_INSIDE", default=False)
 
 
 @contextmanager
@@ -15,7 +18,7 @@ def bar(total: int, description: str, unit: str = "", before: int = 0) -> Iterat
 
     Draws a bar if all steps together will take over two seconds.
 
-    On a terminal, or in a notebook that has ipywidgets; silent otherwise.
+    On a terminal, or in a notebook that has ipywidgets; silent otherwise, and inside of another bar.
 
     Args:
         total: the number of steps.
@@ -26,10 +29,11 @@ def bar(total: int, description: str, unit: str = "", before: int = 0) -> Iterat
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    inside = _INSIDE.get()
     console = Console(stderr=True)
     # A bar in a notebook is a widget; without ipywidgets rich would print a warning in its place.
     notebook = console.is_jupyter and importlib.util.find_spec("ipywidgets") is not None
-    watched = notebook or (console.is_terminal and not console.is_jupyter)
+    watched = not inside and (notebook or (console.is_terminal and not console.is_jupyter))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     if unit:
         columns += (TextColumn("{task.fields[rate]}"),)
@@ -48,8 +52,10 @@ def bar(total: int, description: str, unit: str = "", before: int = 0) -> Iterat
             progress.start()
             task = progress.add_task(description, total=total, completed=done, rate="")
 
+    _INSIDE.set(True)
     try:
         yield advance
     finally:
+        _INSIDE.set(inside)
         if task is not None:
             progress.stop()

@@ -57,6 +57,17 @@ def test_tells_the_speed_of_this_run_where_the_steps_have_a_name(terminal, capfd
     assert "10 images a second" in drawn
 
 
+def test_a_bar_inside_of_another_is_silent(terminal, capfd, clock):
+    with progress.bar(3, "outside") as advance:
+        for _ in range(3):
+            steps(clock, 10, 1, "within")
+            advance()
+    drawn = capfd.readouterr().err
+    assert "outside" in drawn and "within" not in drawn
+    steps(clock, 10, 1, "afterwards")
+    assert "afterwards" in capfd.readouterr().err
+
+
 def test_a_single_step_needs_no_bar(terminal, capfd, clock):
     steps(clock, 1, 60.0)
     assert capfd.readouterr() == ("", "")
