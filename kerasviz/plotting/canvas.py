@@ -28,7 +28,7 @@ _TALLEST, _FLATTEST = 2.0, 0.1  # height of a cell in units of its width
 _SMALL = FONT - 2
 LEGEND_LINE = _SMALL * 1.6 / 72  # inches
 _LEGEND_MARGIN, _LEGEND_MOST = 0.6, 2.4  # what is no text, and how wide all may be
-_FRAME = {"color": "0.6", "linewidth": 0.4}
+FRAME = {"color": "0.6", "linewidth": 0.4}
 
 
 class NotebookFigure(Figure):
@@ -161,7 +161,7 @@ def show(axes, picture: np.ndarray, **extent) -> None:
     axes.imshow(picture, origin="upper", interpolation="antialiased", aspect="auto", **extent)
     axes.set(xticks=[], yticks=[])
     for spine in axes.spines.values():
-        spine.set(visible=True, **_FRAME)
+        spine.set(visible=True, **FRAME)
 
 
 def add_bar(fig: Figure, bar: Bar, left: float, bottom: float, height: float) -> None:
@@ -175,7 +175,7 @@ def add_bar(fig: Figure, bar: Bar, left: float, bottom: float, height: float) ->
     numbers[0].set_va("bottom")
     numbers[-1].set_va("top")
     drawn.ax.tick_params(length=2, width=0.4, pad=1.5)
-    drawn.outline.set(linewidth=_FRAME["linewidth"], edgecolor=_FRAME["color"])
+    drawn.outline.set(linewidth=FRAME["linewidth"], edgecolor=FRAME["color"])
     place = (left + _BAR + _BAR_TEXT + LINE / 2, bottom + height / 2)
     write(fig, wrap(bar.label, height, lines=1), place, va="center", rotation=90, fontsize=_SMALL)
 

@@ -242,7 +242,7 @@ def test_the_figure():
     colors = [tuple(np.rint(255 * np.array(line.get_color())).astype(int)) for line in axes.lines]
     assert colors == [tuple(CATEGORIES[0]), tuple(CATEGORIES[1])]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == [
-        "true (2\N{NO-BREAK SPACE}samples)",
+        "true\n(2\N{NO-BREAK SPACE}samples)",
         "random $labels$\n(1\N{NO-BREAK SPACE}sample)",
     ]
 

@@ -7,8 +7,8 @@ import tensorflow as tf
 from keras import layers as L
 
 from kerasviz.errors import InputError, SettingError
-from kerasviz.network.streaming import Stream
 from kerasviz.network.inputs import Inputs
+from kerasviz.network.streaming import Stream
 
 
 @pytest.fixture

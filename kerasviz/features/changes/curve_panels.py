@@ -2,13 +2,14 @@
 
 from matplotlib.ticker import MaxNLocator
 
-from kerasviz.plotting.canvas import FONT, NotebookFigure, add_axes, wrap, write
+from kerasviz.plotting.canvas import NotebookFigure, add_axes, wrap, write
 from kerasviz.plotting.counts import check_count
-from kerasviz.plotting.positions import CATEGORIES
+from kerasviz.plotting.curves import look, name_lines, style_axes
 
 _WIDE, _HIGH = 2.4, 1.7  # of a panel, in inches
 _LEFT, _BELOW, _ABOVE, _RIGHT = 0.55, 0.48, 0.3, 0.1
 _MOST = 24  # names that stand beside the first row
+_NAME = 1.2  # inches of one
 _UNITS = {
     "vertical_translation": "vertical translation (pixels)",
     "horizontal_translation": "horizontal translation (pixels)",
@@ -28,9 +29,6 @@ def draw_curves(found, titles, *, relative: bool, dpi: float):
     """
     count = len(next(iter(found.curves.values())).scores)
     check_count(titles, count, "titles", "images")
-    colors = [tuple(CATEGORIES[n % len(CATEGORIES)] / 255) for n in range(count)]
-    # Eight colours, then the same again in dashes.
-    styles = [("-", "--", ":", "-.")[n // len(CATEGORIES) % 4] for n in range(count)]
     panels, rows = len(found.layers) + 1, len(found.curves)
     legend = 1.5 if titles is not None else 0.0
     width = panels * (_LEFT + _WIDE + _RIGHT) + legend
@@ -44,43 +42,20 @@ def draw_curves(found, titles, *, relative: bool, dpi: float):
             left = column * (_LEFT + _WIDE + _RIGHT) + _LEFT
             axes = add_axes(fig, left, bottom, _WIDE, _HIGH)
             for n, line in enumerate(values):
-                axes.plot(curves.amounts, line, color=colors[n], linestyle=styles[n], linewidth=1, marker=".", ms=2.5)
+                axes.plot(curves.amounts, line, **look(n), linewidth=1, marker=".", ms=2.5)
             _style(axes, _UNITS[transform], probability=title == "probability")
             write(fig, wrap(title, _WIDE, lines=1), (left + _WIDE / 2, bottom + _HIGH + 0.08))
         if row == 0 and titles is not None:
-            _name(axes, titles)
+            name_lines(axes, axes.lines[: min(count, _MOST)], titles[:_MOST], _NAME)
     return fig
 
 
 def _style(axes, label, *, probability):
-    axes.tick_params(labelsize=FONT - 2, length=2, width=0.4, pad=1.5)
+    style_axes(axes, label)
     # Degrees are read in parts of a turn.
     steps = [1, 3, 4.5, 6, 9, 10] if "degrees" in label else [1, 2, 2.5, 5, 10]
     axes.xaxis.set_major_locator(MaxNLocator(7, steps=steps))
-    axes.yaxis.set_major_locator(MaxNLocator(5))
-    axes.set_xlabel(label, fontsize=FONT - 1, labelpad=2)
-    axes.grid(visible=True, color="0.9", linewidth=0.4)
-    axes.set_axisbelow(True)
     if probability:
         axes.set_ylim(-0.03, 1.03)
     else:
         axes.set_ylim(bottom=min(0, axes.get_ylim()[0]))
-    for spine in axes.spines.values():
-        spine.set(visible=True, color="0.6", linewidth=0.4)
-
-
-def _name(axes, titles):
-    """The names of the images beside their colours, as many as there is room for."""
-    shown = [wrap(title, 1.2, lines=1) for title in titles[:_MOST]]
-    drawn = axes.legend(
-        axes.lines[: len(shown)],
-        shown,
-        loc="upper left",
-        bbox_to_anchor=(1.02, 1.02),
-        frameon=False,
-        fontsize=FONT - 2,
-        handlelength=1.5,
-        labelspacing=0.3,
-    )
-    for text in drawn.get_texts():
-        text.set_parse_math(False)

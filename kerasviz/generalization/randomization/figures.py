@@ -4,7 +4,8 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from kerasviz.plotting.canvas import FONT, LINE, NotebookFigure, add_axes, wrap, write
+from kerasviz.plotting.canvas import LINE, NotebookFigure, add_axes, wrap, write
+from kerasviz.plotting.curves import STYLES, name_lines, style_axes
 from kerasviz.plotting.positions import CATEGORIES
 
 _WIDE, _HIGH = 2.4, 1.7  # of a panel, in inches
@@ -12,7 +13,6 @@ _LEFT, _BELOW, _ABOVE, _RIGHT = 0.5, 0.48, 0.3, 0.1
 _LEGEND = 1.7
 # Black before yellow, which is faint as a line on white.
 _COLORS = [tuple(color / 255) for color in CATEGORIES[[0, 1, 2, 3, 4, 5, 7, 6]]]
-_STYLES = ("-", "--", ":", "-.")
 _LEAST_LOSS = 1e-8  # drawn, in parts of the largest
 _PANELS = {
     "train_accuracy": "training accuracy",
@@ -58,7 +58,8 @@ def draw(result, *, dpi: float):
             place = (0.04 + LINE / 2, bottom + _HIGH / 2)
             write(fig, wrap(regularization, _HIGH + 0.4, lines=1), place, va="center", rotation=90)
         if row == 0:
-            _name(axes, data)
+            lines = [Line2D([], [], **_look(number, len(data))) for number in range(len(data))]
+            name_lines(axes, lines, data, _LEGEND - 0.5)
     return fig
 
 
@@ -75,7 +76,7 @@ def _draw_line(axes, run, name, look):
 
 def _look(number, count):
     # Eight colours, then the same again in dashes. What is drawn first is wider, and seen below the others.
-    style = _STYLES[number // len(_COLORS) % len(_STYLES)]
+    style = STYLES[number // len(_COLORS) % len(STYLES)]
     return {"color": _COLORS[number % len(_COLORS)], "linestyle": style, "linewidth": 0.9 + 1.1 * (1 - number / count)}
 
 
@@ -97,29 +98,7 @@ def _make_logarithmic(axes, top, result):
 
 
 def _style(axes, longest, top):
+    style_axes(axes, "epochs")
     axes.set_ylim(0, top)
-    axes.set_xlabel("epochs", fontsize=FONT - 1, labelpad=2)
     axes.set_xlim(0, longest * 1.02)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    axes.yaxis.set_major_locator(MaxNLocator(5))
-    axes.tick_params(labelsize=FONT - 2, length=2, width=0.4, pad=1.5)
-    axes.grid(visible=True, color="0.9", linewidth=0.4)
-    axes.set_axisbelow(True)
-    for spine in axes.spines.values():
-        spine.set(visible=True, color="0.6", linewidth=0.4)
-
-
-def _name(axes, data):
-    """The names of the data sets at the right of the last panel."""
-    drawn = axes.legend(
-        [Line2D([], [], **_look(number, len(data))) for number in range(len(data))],
-        [wrap(name, _LEGEND - 0.5, lines=1) for name in data],
-        loc="upper left",
-        bbox_to_anchor=(1.02, 1.02),
-        frameon=False,
-        fontsize=FONT - 2,
-        handlelength=1.5,
-        labelspacing=0.3,
-    )
-    for text in drawn.get_texts():
-        text.set_parse_math(False)
