@@ -32,6 +32,7 @@ _HOME = {
     "random_labels": "randomization.corruption",
     "random_pixels": "randomization.corruption",
     "shuffled_pixels": "randomization.corruption",
+    "unrolled_sensitivity": "unrolling",
 }
 
 __getattr__, __dir__, __all__ = _lazily(__name__, _HOME)

@@ -26,8 +26,8 @@ class LossSensitivity:
     random data about equally to all of them. It averages g over training, as `LossSensitivityRecorder` does.
 
     L is the sample's own loss at the weights that the network has now, in inference mode. The weights count as given:
-    how the sample itself has moved them, through the updates that it took part in, is not followed. Weights that
-    change later, in training, are seen.
+    how the sample itself has moved them, through the updates that it took part in, is followed by
+    `unrolled_sensitivity`, as in the paper, at a far higher cost. Weights that change later, in training, are seen.
 
     The cross-entropy is that of `model.fit` on one sample (over maps and several labels, the mean), taken from the
     scores before softmax or sigmoid. Its gradient keeps all its digits where the network is sure of the label, which

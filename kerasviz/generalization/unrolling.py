@@ -216,7 +216,7 @@ class _Training:
                 expected="a loss and a network that have gradients",
                 mend="Rounding, comparing and casting to integers have none; or choose another input= or output=",
             )
-        if False:
+        if all(gradient is None for gradient in at_weights):
             raise ModelError(
                 f"The loss of {self._network.name!r} depends on none of its {len(weights)} trainable weights",
                 expected="a model that can learn",

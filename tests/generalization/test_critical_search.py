@@ -102,10 +102,11 @@ def test_found_points_lie_in_the_box_to_the_last_bit_and_change_the_class(networ
     # Far from zero, where rounding to single precision is a good part of the radius.
     shifted = keras.Sequential([keras.Input((7, 6, 2)), L.Rescaling(1.0, -10000.0), model])
     images = images + np.float32(10000)
-    found = critical_samples(shifted, images, 0.06, search=LASS(steps=5))
+    radius = 61.9 * float(np.spacing(np.float32(10000)))  # rounds away from the image
+    found = critical_samples(shifted, images, radius, search=LASS(steps=5))
     assert 0.2 < found.ratio < 1
-    assert np.abs(found.points.astype("float64") - images.astype("float64")).max() <= 0.06
-    assert np.abs(found.points - images)[found.critical].max() > 0.057
+    assert np.abs(found.points.astype("float64") - images.astype("float64")).max() <= radius
+    assert np.abs(found.points - images)[found.critical].max() > 0.98 * radius
     np.testing.assert_array_equal(found.classes, shifted.predict(images, verbose=0).argmax(axis=1))
     np.testing.assert_array_equal(found.new_classes, shifted.predict(found.points, verbose=0).argmax(axis=1))
     np.testing.assert_array_equal(found.new_classes != found.classes, found.critical)

@@ -236,6 +236,33 @@ def test_labels_and_losses_of_other_kinds(small):
         np.testing.assert_allclose(values, expected, rtol=1e-4)
 
 
+class Undeclared(keras.Model):
+    """A model that does not tell what it takes."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def call(self, x):
+        return self.inner(x)
+
+    def get_build_config(self):
+        return None
+
+
+@pytest.mark.slow
+def test_models_that_are_saved_or_need_a_sample(small, tmp_path):
+    model, images, labels = small
+    settings = {"steps": 2, "batch_size": 4}
+    expected = unrolled_sensitivity(model, images, labels, **settings)
+    model.save(tmp_path / "small.keras")
+    assert np.array_equal(unrolled_sensitivity(tmp_path / "small.keras", images, labels, **settings), expected)
+    undeclared = Undeclared(model)
+    undeclared(images)
+    values = unrolled_sensitivity(undeclared, images, labels, sample=images[:1], **settings)
+    np.testing.assert_allclose(values, expected, rtol=1e-5)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_samples_of_real_data_matter_less_evenly(seed):
@@ -311,8 +338,11 @@ class TestMisuse:
         with pytest.raises(InputError, match="other sizes"):
             unrolled_sensitivity(model, zoo.images(4, 3, 2), np.zeros((3, 2, 3), int), steps=1)
 
-    def test_a_training_that_diverges_is_named(self, small):
-        _, images, labels = small
+    @pytest.mark.parametrize("rate", [1e30, 1e3])
+    def test_a_training_that_diverges_is_named(self, rate):
+        # The slower one passes through all magnitudes: other warnings would be errors here.
+        model = zoo.randomize(keras.Sequential([keras.Input((6,)), L.Dense(1)]))
+        settings = {"loss": "mse", "learning_rate": rate, "steps": 30}
         with pytest.warns(KerasvizWarning, match=r"not finite for the samples \[0, 1, 2"):
-            values = unrolled_sensitivity(perceptron("relu"), 1e6 * images, labels, steps=12, learning_rate=1e30)
+            values = unrolled_sensitivity(model, zoo.images(6, count=7), np.arange(7.0), **settings)
         assert not np.isfinite(values).any()
