@@ -1,7 +1,7 @@
 """What the search for critical samples costs, as a ratio to the bare compiled passes that it needs.
 
     python benchmarks/critical_samples.py                          # ResNet50, MobileNetV2, the embedded network
-    python benchmarks/critical_samples.py --models MobileNetV2 --rounds 9 --json figures.json
+    python benchmarks/critical_samples.py --models MobileNetV2 --steps 12 --rounds 3 --json figures.json
 
 T steps around an image that is not found need T passes forward and backward to the input, and one more forward to
 look at the last point. An image that is found after t steps needs t backward and t + 1 forward passes. The bare passes
@@ -22,7 +22,7 @@ from passes import bare_passes, seconds_of
 import kerasviz as kv
 from kerasviz.generalization import LASS, CriticalSampleSearch
 
-STEPS, BATCH = 12, 16
+BATCH = 16
 
 
 def network(name):
@@ -46,12 +46,12 @@ def half_radius(model, images):
     return high
 
 
-def measure(name, rounds):
+def measure(name, steps, rounds):
     """The ratios for one network."""
     model, layer, images = network(name)
     forward, to_input, _ = bare_passes(flat(model), layer, images.shape[1])
     classes = np.zeros(BATCH, np.int32)
-    search = CriticalSampleSearch(model, search=LASS(steps=STEPS), batch_size=BATCH)
+    search = CriticalSampleSearch(model, search=LASS(steps), batch_size=BATCH)
     batches = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
     radii = {"none found": 1e-9, "half found": half_radius(model, images)}
 
@@ -67,9 +67,9 @@ def measure(name, rounds):
     lines = []
     for kind, radius in radii.items():
         found = search(images, radius)
-        steps = np.where(found.critical, found.steps, STEPS)
+        taken = np.where(found.critical, found.steps, steps)
         # A step's pass forward and backward looks at the point before it; the last point needs a look of its own.
-        backward, looks = steps.sum() / BATCH, len(images) / BATCH
+        backward, looks = taken.sum() / BATCH, len(images) / BATCH
         calls = {
             "bare": lambda backward=backward, looks=looks: bare(round(backward), round(looks)),
             "search": lambda radius=radius: search(images, radius),
@@ -98,10 +98,11 @@ def flat(model):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", default=["ResNet50", "MobileNetV2", "shapes"])
+    parser.add_argument("--steps", type=int, default=100, help="at most, for each image")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    lines = [line for name in options.models for line in measure(name, options.rounds)]
+    lines = [line for name in options.models for line in measure(name, options.steps, options.rounds)]
     if options.json:
         options.json.write_text(json.dumps(lines, indent=2))
 

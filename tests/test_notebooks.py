@@ -104,6 +104,24 @@ CLAIMS = {
         assert counts["relu3", 1].unique_every < 0.7 * counts["relu3", 0].unique_every
         assert counts["relu5", 1].unique_every > 0.9 * counts["relu5", 0].unique_every
     """,
+    "06_memorized": """
+        true, noise = result["true"], result["random labels"]
+        assert true.final["train_accuracy"] > 0.99 and noise.final["train_accuracy"] > 0.99
+        assert noise.fit_epoch > 4 * true.fit_epoch and noise.final["validation_accuracy"] < 0.2
+        assert all(noise.final[kind] > 2 * true.final[kind] for kind in ("train_csr", "validation_csr"))
+        assert ratios["random labels"][-1][1] > 2 * ratios["true labels"][-1][1]
+        assert (curves["random labels"].ratios >= curves["true labels"].ratios).all()
+        assert generalization.gini(sensitivities["true labels"]) > 0.6
+        assert generalization.gini(sensitivities["random labels"]) < 0.4
+
+        (alike, held, _), (fitted, _, _) = final("true", "both"), final("random labels", "both")
+        assert alike > 0.99 and held > final("true", "none")[1] - 0.01
+        others = [final("random labels", name)[0] for name in memorizing.REGULARIZATIONS if name != "both"]
+        assert fitted < min(others) - 0.05
+        assert all(whole[name, "none"].final["train_csr"] < 0.05 for name in ("random pixels", "gaussian"))
+        assert all(whole[name, "none"].final["validation_csr"] > 0.9 for name in ("random pixels", "gaussian"))
+        assert abs(final("true", "weight decay")[1] - final("true", "none")[1]) < 0.01
+    """,
 }
 
 

@@ -210,7 +210,8 @@ class CriticalSampleSearch:
         return kept
 
     def _batches(self, rows):
-        return np.split(rows, range(self.batch_size, len(rows), self.batch_size))
+        """Rows in batches of about one size: none of only a few."""
+        return np.array_split(rows, -(-len(rows) // self.batch_size))
 
     def _end(self, steps, made):
         """The step after which `Search.stop` ends the search, of those whose finds are all known; None to go on."""

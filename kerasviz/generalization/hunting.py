@@ -69,7 +69,8 @@ class Hunter:
         else:
             unknown = tf.fill(tf.shape(own)[:1], -1)
             state = Hunted(own, unknown, unknown, unknown)
-        done = self.advanced(tensors, state, radius, seed, 0, self.search.steps)
+        # Leaving samples out makes shapes that are not static.
+        done = self._advanced(tensors, state, radius, seed, 0, self.search.steps, compact=False)
         return done._replace(points=tf.where(_rows(done.found, own), done.points, own))
 
     def objective(self, scores: tf.Tensor, classes: tf.Tensor, finishing: tf.Tensor) -> tf.Tensor:
@@ -101,26 +102,33 @@ class Hunter:
         return Hunted(points, tf.fill(tf.shape(classes), -1), classes, classes)
 
     def advanced(self, tensors, state, radius, seed, first, last):
-        """The state at step `last`, from that at step `first`; the last of all also looks where it has come to."""
-        own = tensors[self.number]
-        low, high = self._box(own, radius)
-        step, noise = (tf.cast(radius * part, own.dtype) for part in (self.search.step, self.search.noise))
+        """The state at step `last`, from that at step `first`; the last of all also looks where it has come to.
+
+        Samples that are found are left out of each further step.
+
+        Args:
+            tensors: the inputs, flat.
+            state: at the first step.
+            radius: as for `hunt`.
+            seed: as for `hunt`.
+            first: int32, a scalar.
+            last: int32, a scalar.
+        """
+        return self._advanced(tensors, state, radius, seed, first, last, compact=True)
+
+    def _advanced(self, tensors, state, radius, seed, first, last, *, compact):
+        box = self._box(tensors[self.number], radius)
+        lengths = tuple(tf.cast(radius * part, box[0].dtype) for part in (self.search.step, self.search.noise))
 
         def moved(t, state):
-            finishing = t >= self.search.steps - self.search.finish
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(state.points)
-                scores = self._scores_at(tensors, state.points)
-                state = _looked(state, scores, t)
-                climbed = self.objective(scores, state.classes, finishing)
-            change = step * tf.sign(tape.gradient(climbed, state.points))
-            if self.search.noise:
-                # Each step has a seed of its own, so that rounds and batches change nothing.
-                step_seed = seed + tf.stack([0, t + 1])
-                loud = tf.where(finishing, 0.0, noise)
-                change += loud * tf.random.stateless_normal(tf.shape(own)[1:], step_seed, alg="philox")
-            points = tf.clip_by_value(state.points + change, low, high)
-            return t + 1, state._replace(points=tf.where(_rows(state.found, own), state.points, points))
+            if not compact:
+                return t + 1, self._moved(tensors, box, lengths, state, seed, t)
+            rows = tf.where(state.steps < 0)
+            left = tf.nest.map_structure(lambda part: tf.gather_nd(part, rows), (tensors, box, state))
+            new = self._moved(*left[:2], lengths, left[2], seed, t)
+            return t + 1, Hunted(
+                *(tf.tensor_scatter_nd_update(old, rows, part) for old, part in zip(state, new, strict=True))
+            )
 
         _, state = tf.while_loop(
             lambda t, state: (t < last) & tf.reduce_any(state.steps < 0), moved, (tf.convert_to_tensor(first), state)
@@ -130,6 +138,24 @@ class Hunter:
             lambda: _looked(state, self._scores_at(tensors, state.points), last),
             lambda: state,
         )
+
+    def _moved(self, tensors, box, lengths, state, seed, t):
+        """The state after one step more; what is found is seen, and stays where it is."""
+        (low, high), (step, noise) = box, lengths
+        finishing = t >= self.search.steps - self.search.finish
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(state.points)
+            scores = self._scores_at(tensors, state.points)
+            state = _looked(state, scores, t)
+            climbed = self.objective(scores, state.classes, finishing)
+        change = step * tf.sign(tape.gradient(climbed, state.points))
+        if self.search.noise:
+            # Each step has a seed of its own, so that rounds and batches change nothing.
+            step_seed = seed + tf.stack([0, t + 1])
+            loud = tf.where(finishing, 0.0, noise)
+            change += loud * tf.random.stateless_normal(tf.shape(low)[1:], step_seed, alg="philox")
+        points = tf.clip_by_value(state.points + change, low, high)
+        return state._replace(points=tf.where(_rows(state.found, low), state.points, points))
 
     def _scores_at(self, tensors, points):
         tensors = [self.preprocess(points) if i == self.number else tensor for i, tensor in enumerate(tensors)]

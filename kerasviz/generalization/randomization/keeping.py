@@ -3,15 +3,13 @@
 import hashlib
 import json
 import re
-import warnings
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
-from kerasviz.errors import KerasvizWarning, SaveError, SettingError
+from kerasviz.errors import SaveError, SettingError
 from kerasviz.generalization.randomization.record import RandomizationRun
+from kerasviz.states import read_state, replace_file, write_state
 
 _MANIFEST = "test.json"
 _FORMAT = 1  # of what is stored; raise it when an old folder would mislead
@@ -50,7 +48,7 @@ class Folder:
             SaveError: it cannot be written.
         """
         if self._path is not None:
-            self._write(run.data, run.regularization, "run", *run.parts())
+            write_state(self._file(run.data, run.regularization, "run"), *run.parts())
             self._file(run.data, run.regularization, "state").unlink(missing_ok=True)
 
     def state(self, data: str, regularization: str) -> tuple[dict, dict[str, np.ndarray]] | None:
@@ -69,7 +67,7 @@ class Folder:
             SaveError: it cannot be written.
         """
         if self._path is not None:
-            self._write(data, regularization, "state", *state())
+            write_state(self._file(data, regularization, "state"), *state())
 
     def _claim(self, shared, regularizations):
         path, known = self._path / _MANIFEST, {}
@@ -84,7 +82,7 @@ class Folder:
                 both = known.keys() & now.keys()
                 _compare({name: known[name] for name in both}, {name: now[name] for name in both}, self._path)
             manifest = {**shared, "regularizations": {**known, **regularizations}}
-            _replace(path, lambda draft: draft.write_text(json.dumps(manifest, indent=2), encoding="utf-8"))
+            replace_file(path, lambda file: file.write(json.dumps(manifest, indent=2).encode()))
         except (OSError, ValueError, KeyError, AttributeError) as error:
             if isinstance(error, SettingError):
                 raise
@@ -101,41 +99,7 @@ class Folder:
     def _read(self, data, regularization, kind):
         if self._path is None:
             return None
-        path = self._file(data, regularization, kind)
-        try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
-            return json.loads(arrays.pop("about").tobytes()), arrays
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            warnings.warn(f"{str(path)!r} cannot be read ({error}): the run starts anew", KerasvizWarning, stacklevel=2)
-            return None
-
-    def _write(self, data, regularization, kind, about, arrays):
-        path = self._file(data, regularization, kind)
-        about = np.frombuffer(json.dumps(about).encode(), np.uint8)
-
-        def write(draft):
-            # A file, since numpy adds .npz to a path.
-            with draft.open("wb") as file:
-                np.savez(file, about=about, **arrays)
-
-        try:
-            _replace(path, write)
-        except OSError as error:
-            raise SaveError(
-                f"{str(path)!r} cannot be written: {error.strerror or error}",
-                expected="a folder that you may write to, with room",
-                mend="Make room, and run the same test again: it goes on from the last epoch that was kept",
-            ) from error
-
-
-def _replace(path, write):
-    """Write a file whole or not at all. The draft's name is always the same: killed runs leave one, not many."""
-    draft = path.with_name(f"{path.name}.draft")
-    write(draft)
-    draft.replace(path)
+        return read_state(self._file(data, regularization, kind))
 
 
 def _compare(kept, asked, folder):

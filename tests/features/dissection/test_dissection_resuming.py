@@ -111,7 +111,7 @@ def test_a_damaged_checkpoint_is_named_and_passed_over(model, tmp_path, monkeypa
     interrupted(monkeypatch, 1, model, "relu3", data, folder=tmp_path)
     (checkpoint,) = tmp_path.glob("*.checkpoint")
     checkpoint.write_bytes(checkpoint.read_bytes()[:-200])
-    with pytest.warns(KerasvizWarning, match="cannot be read .*: the run starts anew"):
+    with pytest.warns(KerasvizWarning, match="cannot be read .*: the work starts anew"):
         found = dissect(model, "relu3", data, folder=tmp_path)["relu3"]
     same(found, dissect(model, "relu3", data)["relu3"])
 

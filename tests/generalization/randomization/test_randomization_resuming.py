@@ -155,7 +155,7 @@ def test_a_damaged_state_is_named_and_passed_over(tmp_path, monkeypatch):
     interrupted(monkeypatch, 1, RandomizationTest(mlp, *TRAIN, **settings))
     (state,) = tmp_path.glob("*.state.npz")
     state.write_bytes(state.read_bytes()[:-200])
-    with pytest.warns(KerasvizWarning, match="state.npz' cannot be read .*: the run starts anew"):
+    with pytest.warns(KerasvizWarning, match="state.npz' cannot be read .*: the work starts anew"):
         found = RandomizationTest(mlp, *TRAIN, **settings).run()
     same_runs(found, RandomizationTest(mlp, *TRAIN, **{**settings, "folder": None}).run())
 
