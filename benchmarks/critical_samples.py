@@ -46,7 +46,7 @@ def half_radius(model, images):
     return high
 
 
-def measure(name, steps, rounds):
+def measure(name, kinds, steps, rounds):
     """The ratios for one network."""
     model, layer, images = network(name)
     forward, to_input, _ = bare_passes(flat(model), layer, images.shape[1])
@@ -65,7 +65,8 @@ def measure(name, steps, rounds):
                 np.asarray(forward(part, classes))
 
     lines = []
-    for kind, radius in radii.items():
+    for kind in kinds:
+        radius = radii[kind]
         found = search(images, radius)
         taken = np.where(found.critical, found.steps, steps)
         # A step's pass forward and backward looks at the point before it; the last point needs a look of its own.
@@ -99,10 +100,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", default=["ResNet50", "MobileNetV2", "shapes"])
     parser.add_argument("--steps", type=int, default=100, help="at most, for each image")
+    parser.add_argument("--kinds", nargs="+", default=["none found", "half found"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    lines = [line for name in options.models for line in measure(name, options.steps, options.rounds)]
+    lines = [line for name in options.models for line in measure(name, options.kinds, options.steps, options.rounds)]
     if options.json:
         options.json.write_text(json.dumps(lines, indent=2))
 

@@ -12,6 +12,8 @@ from kerasviz.network import Network
 
 #: Rounding to single precision moves a number by less than this part of it.
 _ROUNDING = 2.0**-23
+#: The first part in so many of the steps that ends with a look.
+_LOOKS = 25
 
 
 class Hunted(NamedTuple):
@@ -102,7 +104,7 @@ class Hunter:
         return Hunted(points, tf.fill(tf.shape(classes), -1), classes, classes)
 
     def advanced(self, tensors, state, radius, seed, first, last):
-        """The state at step `last`, from that at step `first`; the last of all also looks where it has come to.
+        """The state at step `last`, from that at step `first`.
 
         Samples that are found are left out of each further step.
 
@@ -133,8 +135,10 @@ class Hunter:
         _, state = tf.while_loop(
             lambda t, state: (t < last) & tf.reduce_any(state.steps < 0), moved, (tf.convert_to_tensor(first), state)
         )
+        # Early on many are found: a look of its own then spares them a pass backward, and costs the others little.
+        looks = tf.equal(last, self.search.steps) | (last <= self.search.steps // _LOOKS)
         return tf.cond(
-            tf.equal(last, self.search.steps) & tf.reduce_any(state.steps < 0),
+            looks & tf.reduce_any(state.steps < 0),
             lambda: _looked(state, self._scores_at(tensors, state.points), last),
             lambda: state,
         )

@@ -275,7 +275,7 @@ def test_a_network_that_says_one_class_only_has_none(rng):
     assert critical_sample_ratio(model, rng.standard_normal((9, 5)), 100.0) == 0
 
 
-WITHOUT_CLASSES = {"regression": "regression", "segmentation": "segmentation"}
+WITHOUT_CLASSES = ("regression", "segmentation")
 #: Which input and output are meant, where there are several.
 ENDS = {
     "image_and_table": {"input": "image"},
@@ -284,8 +284,15 @@ ENDS = {
 }
 
 
-def test_every_kind_of_model(request, specimen):
-    kind = request.node.callspec.params["specimen"]
+#: Those that are also tried in a hurry; the others differ in how they are opened, which network/ tests.
+QUICK = ("binary", "dicts", "nested_in_sequential", "segmentation", "subclassed")
+
+
+@pytest.mark.parametrize(
+    "kind", [k if k in QUICK else pytest.param(k, marks=pytest.mark.slow) for k in sorted(zoo.ZOO)]
+)
+def test_every_kind_of_model(kind):
+    specimen = zoo.ZOO[kind]()
     ends = ENDS.get(kind, {})
     if kind in WITHOUT_CLASSES:
         with pytest.raises(TargetError, match="classifiers of whole images"):
@@ -348,6 +355,13 @@ def test_wrong_settings(network, settings, error, message):
 def test_wrong_calls(network, search, arguments, error, message):
     with pytest.raises(error, match=message):
         search(**{"images": network[1], "radius": 0.1, **arguments})
+
+
+def test_a_saved_model_is_opened(network, search, tmp_path):
+    model, images = network
+    model.save(tmp_path / "model.keras")
+    again = critical_samples(tmp_path / "model.keras", images, 0.06, search=LASS(steps=12))
+    np.testing.assert_array_equal(again.steps, search(images, 0.06).steps)
 
 
 def test_inputs_and_outputs_must_be_named_where_there_are_several():
