@@ -71,8 +71,12 @@ _HOME = {
     "targets": None,
 }
 
-__getattr__, __dir__, _names = _lazily(__name__, _HOME)
+__getattr__, _, _names = _lazily(__name__, _HOME)
 __all__ = ["__version__", *_names]  # noqa: PLE0604
+
+
+def __dir__():
+    return sorted(__all__)
 
 
 def _refuse_other_backends():

@@ -274,6 +274,7 @@ def test_the_tables_say_the_same(run, case, tmp_path):
     assert result.stderr.startswith("up to 14 passes forward and back: 7 images x 2 radii x 1 step;")
 
 
+@pytest.mark.slow
 def test_the_default_radii(run, case, tmp_path):
     """The paper's first."""
     found = document(run("memorization", case.files[0], "-m", case.model, "--steps", 1, "-o", tmp_path / "o", "--json"))

@@ -84,6 +84,7 @@ def test_nothing_is_critical_at_radius_zero(network, method):
     np.testing.assert_array_equal(found.new_classes, found.classes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("finish", [0, 3])
 def test_equal_to_the_algorithm_step_by_step(network, finish):
     model, images = network
@@ -97,6 +98,7 @@ def test_equal_to_the_algorithm_step_by_step(network, finish):
             np.testing.assert_allclose(found.points[i], point, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_found_points_lie_in_the_box_to_the_last_bit_and_change_the_class(network):
     model, images = network
     # Far from zero, where rounding to single precision is a good part of the radius.
@@ -114,6 +116,7 @@ def test_found_points_lie_in_the_box_to_the_last_bit_and_change_the_class(networ
     assert (found.steps[found.critical] >= 1).all() and (found.steps[~found.critical] == -1).all()
 
 
+@pytest.mark.slow
 def test_neither_batch_size_nor_batch_mates_matter(network, search):
     model, images = network
     whole = search(images, 0.06)
@@ -131,6 +134,7 @@ def test_seeds_repeat(network, search):
     assert (first.points != other.points).any()
 
 
+@pytest.mark.slow
 def test_the_model_is_untouched_and_its_later_weights_are_seen(network):
     model, images = network
     model = keras.models.clone_model(model)
@@ -155,6 +159,7 @@ def test_a_sure_network_hides_no_critical_samples(rng):
     assert found.critical.sum() >= 0.9 * (exact < radius).sum()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["tf", "caffe", "torch"])
 def test_the_radius_is_in_the_units_of_the_images(mode, rng):
     inputs = keras.Input((5, 4, 3))
@@ -177,6 +182,7 @@ def test_the_radius_is_in_the_units_of_the_images(mode, rng):
     assert found.settings["preprocess"] == mode
 
 
+@pytest.mark.slow
 def test_a_function_as_preprocessing(network):
     model, images = network
     found = critical_samples(model, images * 100, 6.0, preprocess=lambda pixels: pixels / 100, search=LASS(steps=6))
@@ -185,6 +191,7 @@ def test_a_function_as_preprocessing(network):
     np.testing.assert_allclose(found.points, plain.points * 100, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_bounds(network):
     model, images = network
     found = critical_samples(model, images, 0.3, bounds=(-1, 1), search="fgsm")
@@ -196,6 +203,7 @@ def test_bounds(network):
         critical_samples(model, images, 0.3, bounds=(0, 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [0.02, 0.1, 0.3])
 def test_the_stop_rule_counts_the_newly_found(network, search, stop):
     model, images = network
@@ -209,6 +217,7 @@ def test_the_stop_rule_counts_the_newly_found(network, search, stop):
     np.testing.assert_array_equal(found.points[~found.critical], images[~found.critical])
 
 
+@pytest.mark.slow
 def test_the_methods_take_their_own_steps(network):
     model, images = network
     scores = kv.to_logits(model)
@@ -230,6 +239,7 @@ def test_the_methods_take_their_own_steps(network):
     assert -0.9 <= drawn.min() < -0.8 and 0.8 < drawn.max() <= 0.9 and abs(drawn.mean()) < 0.15
 
 
+@pytest.mark.slow
 def test_a_data_set_gives_the_same_ratio(network, search):
     images = network[1]
     whole = search.ratio(images, 0.06)
@@ -255,6 +265,7 @@ def test_one_trace_for_all_calls():
     assert len(traces) == before
 
 
+@pytest.mark.slow
 def test_a_network_of_any_size_takes_images_of_several():
     inputs = keras.Input((None, None, 1))
     x = L.GlobalAveragePooling2D()(L.Conv2D(3, 3, activation="relu")(inputs))
@@ -285,7 +296,7 @@ ENDS = {
 
 
 #: Those that are also tried in a hurry; the others differ in how they are opened, which network/ tests.
-QUICK = ("binary", "dicts", "nested_in_sequential", "segmentation", "subclassed")
+QUICK = ("dicts", "segmentation", "subclassed")
 
 
 @pytest.mark.parametrize(
@@ -357,6 +368,7 @@ def test_wrong_calls(network, search, arguments, error, message):
         search(**{"images": network[1], "radius": 0.1, **arguments})
 
 
+@pytest.mark.slow
 def test_a_saved_model_is_opened(network, search, tmp_path):
     model, images = network
     model.save(tmp_path / "model.keras")

@@ -102,6 +102,7 @@ def test_step_is_the_one_computed_by_hand(weight, sample_weight):
     assert history.history["critical"] == [pytest.approx(0.6)]
 
 
+@pytest.mark.slow
 def test_class_weights_count_for_the_points_too():
     model = linear()
     CriticalSampleTraining(model, RADIUS, search="fgsm").fit(
@@ -111,6 +112,7 @@ def test_class_weights_count_for_the_points_too():
     np.testing.assert_allclose(model.get_weights()[0][:, 0], kernel, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_loss_divided_by_the_weights_divides_by_those_of_the_points():
     loss = keras.losses.BinaryCrossentropy(reduction="mean_with_sample_weight")
     model, w = linear(loss=loss), np.array([1.0, 0.5, 2.0, 0.0, 3.0])
@@ -119,6 +121,7 @@ def test_a_loss_divided_by_the_weights_divides_by_those_of_the_points():
     np.testing.assert_allclose(model.get_weights()[0][:, 0], kernel, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_metrics_count_all_rows_and_weighted_metrics_those_that_count():
     model = linear(metrics=["accuracy"], weighted_metrics=[keras.metrics.BinaryAccuracy(name="weighted")])
     history = CriticalSampleTraining(model, RADIUS, search="fgsm").fit(X, Y, batch_size=5, verbose=0)
@@ -129,6 +132,7 @@ def test_metrics_count_all_rows_and_weighted_metrics_those_that_count():
     assert history.history["weighted"] == [pytest.approx((right.sum() + found_right.sum()) / 8)]
 
 
+@pytest.mark.slow
 def test_share_of_critical_samples_is_that_of_samples_not_of_batches():
     # Batches of three and two samples, of which two and one are critical; the network stays as it is.
     model = linear(optimizer=keras.optimizers.SGD(0.0))
@@ -136,6 +140,7 @@ def test_share_of_critical_samples_is_that_of_samples_not_of_batches():
     assert history.history["critical"] == [pytest.approx(0.6)]
 
 
+@pytest.mark.slow
 def test_share_of_critical_samples_is_that_of_the_epoch():
     model, shares = linear(optimizer=keras.optimizers.SGD(3.0)), []
 
@@ -151,6 +156,7 @@ def test_share_of_critical_samples_is_that_of_the_epoch():
     assert history.history["critical"] == pytest.approx(shares)
 
 
+@pytest.mark.slow
 def test_radius_0_is_plain_training_to_the_bit(images, labels):
     plain, model = convolutional(dropout=0.5), convolutional(dropout=0.5)
     expected = plain.fit(images, labels, epochs=2, batch_size=8, verbose=0, shuffle=False).history
@@ -159,6 +165,7 @@ def test_radius_0_is_plain_training_to_the_bit(images, labels):
     assert history.history == {**expected, "critical": [0.0, 0.0]}
 
 
+@pytest.mark.slow
 def test_where_nothing_is_found_training_is_plain(images, labels):
     plain, model = convolutional(), convolutional()
     plain.fit(images, labels, epochs=2, batch_size=8, verbose=0, shuffle=False)
@@ -168,6 +175,7 @@ def test_where_nothing_is_found_training_is_plain(images, labels):
     np.testing.assert_allclose(flat(model), flat(plain), atol=2e-6)
 
 
+@pytest.mark.slow
 def test_points_are_searched_in_inference_mode_and_trained_on_in_training_mode(images, labels):
     keras.utils.set_random_seed(1)
     model = Recorded(
@@ -219,6 +227,7 @@ def test_noise_is_another_at_each_step_and_the_same_for_the_same_seed(images, la
     np.testing.assert_array_equal(first, flat(resumed))
 
 
+@pytest.mark.slow
 def test_seeds_of_two_steps_of_the_training_do_not_overlap(images, labels):
     # The network stays as it is, and a batch comes twice: only the noise can differ.
     model = Recorded([keras.Input((6, 5, 1)), L.Flatten(), L.Dense(3, "softmax")])
@@ -283,6 +292,7 @@ def test_whole_numbers_and_one_hot_labels_train_alike(images, labels):
     np.testing.assert_allclose(flat(sparse), flat(dense), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_data_sets_of_bytes_train_as_arrays_do(labels):
     pixels = np.random.default_rng(1).integers(0, 256, (20, 6, 5, 1)).astype("uint8")
     dataset = tf.data.Dataset.from_tensor_slices((pixels, labels)).batch(8)
@@ -305,6 +315,7 @@ def two_ends(**compile):
     return model
 
 
+@pytest.mark.slow
 def test_several_inputs_and_outputs(rng, monkeypatch):
     model, batches = two_ends(run_eagerly=True), []
     x = {
@@ -328,6 +339,7 @@ def test_several_inputs_and_outputs(rng, monkeypatch):
     np.testing.assert_allclose(weights["kind"], scale * np.concatenate([w["kind"], w["kind"] * expected.critical]))
 
 
+@pytest.mark.slow
 def test_several_outputs_without_weights_have_the_loss_of_the_rows_that_count(rng):
     model = two_ends()
     x = {"image": rng.normal(size=(12, 4, 3, 1)), "number": rng.normal(size=(12, 2))}
@@ -346,6 +358,7 @@ def test_several_outputs_without_weights_have_the_loss_of_the_rows_that_count(rn
     assert history.history["loss"] == [pytest.approx(expected, rel=1e-5)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrap", [lambda x: [x], lambda x: {"image": x}], ids=["list", "dict"])
 def test_one_input_may_be_wrapped_as_keras_allows(wrap):
     inputs = keras.Input((3,), name="image")
@@ -356,6 +369,7 @@ def test_one_input_may_be_wrapped_as_keras_allows(wrap):
     np.testing.assert_allclose(model.get_weights()[0][:, 0], by_hand()[1], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_training_step_of_the_users_own_is_what_runs():
     class Doubled(keras.Model):
         def train_step(self, data):
@@ -375,6 +389,7 @@ def test_a_training_step_of_the_users_own_is_what_runs():
     np.testing.assert_allclose(model.get_weights()[0][:, 0], W + 2 * (kernel - W), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [None, RuntimeError, KeyboardInterrupt])
 def test_model_is_left_as_it_was(error):
     class Stop(keras.callbacks.Callback):
@@ -401,6 +416,7 @@ def test_model_is_left_as_it_was(error):
     assert list(history.history) == ["loss"]
 
 
+@pytest.mark.slow
 def test_after_plain_training_and_with_a_step_put_on_the_model():
     model, seen = linear(optimizer=keras.optimizers.SGD(0.0)), []
     model.fit(X, Y, batch_size=5, verbose=0)
@@ -412,6 +428,7 @@ def test_after_plain_training_and_with_a_step_put_on_the_model():
     assert model.history is history
 
 
+@pytest.mark.slow
 def test_nothing_random_is_drawn_from_the_state_of_all():
     python, numpy = random.getstate(), np.random.get_state()[1].copy()  # noqa: NPY002
     model = linear()
@@ -422,6 +439,7 @@ def test_nothing_random_is_drawn_from_the_state_of_all():
     np.testing.assert_array_equal(np.random.get_state()[1], numpy)  # noqa: NPY002
 
 
+@pytest.mark.slow
 def test_callbacks_of_the_user_see_the_share_and_keep_the_users_model(tmp_path):
     model = linear()
     callbacks = [
@@ -488,6 +506,7 @@ def test_several_devices_average_their_parts():
     assert done.returncode == 0, done.stderr[-2000:]
 
 
+@pytest.mark.slow
 def test_models_that_cannot_be_trained_are_refused():
     with pytest.raises(ModelError, match="not compiled"):
         CriticalSampleTraining(keras.Sequential([keras.Input((3,)), L.Dense(2, "softmax")]), 0.1)
@@ -539,6 +558,7 @@ def test_settings_out_of_range_are_refused(settings, words):
         CriticalSampleTraining(linear(), **{"radius": RADIUS, **settings})
 
 
+@pytest.mark.slow
 def test_fit_refuses_what_it_cannot_train_on():
     model = linear()
     training = CriticalSampleTraining(model, RADIUS)

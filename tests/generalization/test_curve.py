@@ -58,6 +58,7 @@ def rows_of(path):
 # What is found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("search", ["lass", "fgsm"])
 def test_the_curve_of_a_linear_network_steps_exactly_at_its_margins(search, rng):
     """The smallest radius of a sample is its margin over the L1 norm of the difference of the weights."""
@@ -75,6 +76,7 @@ def test_the_curve_of_a_linear_network_steps_exactly_at_its_margins(search, rng)
     assert curve.settings["search"] == search
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("search", [LASS(12), PGD(6), "fgsm"])
 def test_it_says_what_single_searches_say(search, rng):
     """For each sample the first radius at which a search of its own finds it, and the same point."""
@@ -94,6 +96,7 @@ def test_it_says_what_single_searches_say(search, rng):
         assert curve.new_classes[i] == (curve.classes[i] if k < 0 else found[k].new_classes[i])
 
 
+@pytest.mark.slow
 def test_a_ready_search_and_another_batch_size_change_nothing(rng):
     images, model = rng.normal(size=(23, 6, 7, 2)).astype("float32"), convolutional(5)
     settings = {"search": PGD(4), "bounds": (-3.5, 3.5)}
@@ -108,6 +111,7 @@ def test_a_ready_search_and_another_batch_size_change_nothing(rng):
     assert (critical_sample_curve(ready, images, [0.1], seed=4).points != curve.points).any()
 
 
+@pytest.mark.slow
 def test_a_data_set_is_gone_through_once_and_keeps_no_points(rng):
     images = rng.normal(size=(50, 6, 7, 2)).astype("float32")
     ready = CriticalSampleSearch(convolutional(5), search="fgsm", batch_size=2)
@@ -129,6 +133,7 @@ def test_a_data_set_is_gone_through_once_and_keeps_no_points(rng):
     assert 0 < whole.ratios[0] < whole.ratios[-1]
 
 
+@pytest.mark.slow
 def test_radius_0(rng):
     model, images, exact, top = linear(rng)
     curve = critical_sample_curve(model, images, [0, exact.max() * 2], search="fgsm")
@@ -257,6 +262,7 @@ def test_curves_that_cannot_be_compared():
             curve.plot(others)
 
 
+@pytest.mark.slow
 def test_saved_and_loaded(tmp_path, rng):
     model, images, exact, _ = linear(rng)
     curve = critical_sample_curve(model, images, np.quantile(exact, [0.2, 0.6]), search="fgsm", seed=7)

@@ -42,6 +42,7 @@ def softmax_gradients(images, weights, bias, labels):
 
 
 class TestClosedForms:
+    @pytest.mark.slow
     def test_of_a_linear_classifier(self):
         model, weights, bias = linear()
         images = zoo.images(3, 2, 2, count=7)
@@ -147,6 +148,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_equals_the_reference(name):
     labels, loss, settings = CASES[name]
@@ -186,6 +188,7 @@ def test_each_of_several_inputs(side, number):
     np.testing.assert_allclose(measure(specimen.inputs, LABELS), expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_loss_takes_the_outputs_as_they_are():
     specimen = zoo.ZOO["functional"]()
 
@@ -224,6 +227,7 @@ class TestBatches:
         np.testing.assert_allclose(changed[0], whole[0], rtol=1e-6)
         assert (changed[1:] != whole[1:]).all()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("size", [2, 3, 7])
     def test_of_a_data_set(self, network, size):
         model, images, labels = network
@@ -262,6 +266,7 @@ class TestBatches:
 
 
 class TestPreprocessing:
+    @pytest.mark.slow
     @pytest.mark.parametrize(("mode", "factor"), [("scale", 1 / 255), ("tf", 1 / 127.5), ("lite", 1 / 128), (None, 1)])
     def test_the_gradient_is_per_unit_of_the_images(self, network, mode, factor):
         model, images, labels = network
@@ -270,7 +275,9 @@ class TestPreprocessing:
         expected = factor * LossSensitivity(model)(before, labels)
         np.testing.assert_allclose(LossSensitivity(model, preprocess=mode)(pixels, labels), expected, rtol=1e-5)
 
-    @pytest.mark.parametrize("before", [as_function("torch"), as_function("caffe"), tf.square], ids=str)
+    @pytest.mark.parametrize(
+        "before", [as_function("torch"), as_function("caffe"), tf.square], ids=["torch", "caffe", "square"]
+    )
     def test_of_channels_and_of_functions(self, network, before):
         model, images, labels = network
         expected = sensitivities(model, images, labels, cross_entropy, before=before)
@@ -278,6 +285,7 @@ class TestPreprocessing:
 
 
 class TestLabels:
+    @pytest.mark.slow
     def test_one_hot_rows_are_the_same_to_the_last_bit(self, network):
         model, images, labels = network
         measure = LossSensitivity(model)
@@ -287,6 +295,7 @@ class TestLabels:
         assert np.array_equal(measure(images, np.eye(4)[labels]), numbers)
         assert np.array_equal(loss_sensitivity(model, images, np.eye(4, dtype=int)[labels], batch_size=32), numbers)
 
+    @pytest.mark.slow
     def test_maps_of_any_size(self):
         inputs = keras.Input((None, None, 3))
         x = L.Conv2D(4, 3, strides=2, padding="same", activation="relu")(inputs)
@@ -345,6 +354,7 @@ class TestMisuse:
             with pytest.raises(InputError, match=said):
                 measure(wrong, labels)
 
+    @pytest.mark.slow
     def test_data_sets(self, network):
         model, images, labels = network
         measure = LossSensitivity(model)
@@ -438,6 +448,7 @@ class TestMisuse:
             assert np.isnan(LossSensitivity(model)(images, labels)).all()
 
 
+@pytest.mark.slow
 def test_the_model_is_untouched_and_its_training_seen(network):
     _, images, labels = network
     model = keras.models.clone_model(network[0])
@@ -508,6 +519,7 @@ class TestRecorder:
         assert sum("seed" in v.path for v in model.variables) == 1
         assert all(np.array_equal(a, b) for a, b in zip(*states, strict=True))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("per", "every"), [("epoch", 1), ("epoch", 2), ("batch", 1), ("batch", 2)])
     def test_averages_over_the_training(self, per, every):
         model, images, labels = trainee()
@@ -528,6 +540,7 @@ class TestRecorder:
         else:
             assert done.history["gini"] == [recorder.history[i] for i in (0, 2, 3, 5)]
 
+    @pytest.mark.slow
     def test_later_callbacks_see_its_name(self):
         model, images, labels = trainee()
         recorder = LossSensitivityRecorder(images, labels, name="unevenness")
@@ -536,12 +549,14 @@ class TestRecorder:
         done = model.fit(images, labels, epochs=2, verbose=0, callbacks=[recorder, later])
         assert seen == recorder.history == done.history["unevenness"] and "gini" not in done.history
 
+    @pytest.mark.slow
     def test_batches_in_groups(self):
         model, images, labels = trainee(steps_per_execution=2)
         recorder = LossSensitivityRecorder(images, labels, per="batch", every=3)
         model.fit(images, labels, epochs=3, batch_size=3, verbose=0, callbacks=[recorder])
         assert recorder.times == [4, 6, 10, 12]
 
+    @pytest.mark.slow
     def test_a_data_set_that_shuffles(self):
         model, images, labels = trainee()
         keeper = Keeper()
@@ -552,6 +567,7 @@ class TestRecorder:
         assert not np.allclose(recorder.mean, mean)
         np.testing.assert_allclose(np.sort(recorder.mean), np.sort(mean), rtol=1e-5)
 
+    @pytest.mark.slow
     def test_each_fit_begins_anew(self):
         model, images, labels = trainee()
         recorder = LossSensitivityRecorder(images, labels)
@@ -561,6 +577,7 @@ class TestRecorder:
         assert recorder.times == [5]
         np.testing.assert_allclose(recorder.mean, LossSensitivity(model)(images, labels), rtol=1e-6)
 
+    @pytest.mark.slow
     def test_a_training_that_diverges_goes_on(self):
         model, images, labels = trainee(keras.optimizers.SGD(1e30))
         recorder = LossSensitivityRecorder(images, labels)

@@ -100,7 +100,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=pytest.mark.slow if kind in ("jit", "half", "steps") else ()) for kind in KINDS]
+    "kind", [pytest.param(kind, marks=() if kind == "built" else pytest.mark.slow) for kind in KINDS]
 )
 def test_training_is_the_same_to_the_bit(kind):
     build, compile, settings = KINDS[kind]
@@ -142,6 +142,7 @@ def test_ratio_of_a_linear_model_is_the_share_within_reach(rng):
     assert ratio.history == [(0, exact), (1, exact)]
 
 
+@pytest.mark.slow
 def test_each_epoch_measures_the_weights_that_it_ends_with():
     x, y = data()
     model, kept = built(), []
@@ -157,6 +158,7 @@ def test_each_epoch_measures_the_weights_that_it_ends_with():
     assert len(set(expected)) > 1
 
 
+@pytest.mark.slow
 def test_model_is_traced_once():
     calls = []
 
@@ -173,6 +175,7 @@ def test_model_is_traced_once():
     assert counts == [counts[0]] * 4
 
 
+@pytest.mark.slow
 def test_callbacks_that_stand_behind_it_see_it(tmp_path, capsys):
     images = np.linspace(-3, 3, 40)[:, None] * np.array([[1.0, 0, 0]])
     before, behind = (keras.callbacks.CSVLogger(tmp_path / f"{name}.csv") for name in ("before", "behind"))
@@ -195,6 +198,7 @@ def test_callbacks_that_stand_behind_it_see_it(tmp_path, capsys):
     assert f"csr: {exact:.4f}" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_tensorboard_behind_it_writes_it(tmp_path):
     pytest.importorskip("tensorboard")
     images = np.random.default_rng(0).normal(size=(50, 3))
@@ -212,6 +216,7 @@ def test_tensorboard_behind_it_writes_it(tmp_path):
     assert len(found) == 3
 
 
+@pytest.mark.slow
 def test_epochs_between_are_nan():
     ratio = CriticalSampleRatio(np.ones((4, 3)), RADIUS, every=3)
     model = dense()
@@ -223,6 +228,7 @@ def test_epochs_between_are_nan():
     assert [epoch for epoch, _ in ratio.history] == [5, 6]
 
 
+@pytest.mark.slow
 def test_one_callback_serves_several_trainings_and_models():
     x, y = data()
     ratio = CriticalSampleRatio(probes(), 0.2, search=PGD(steps=5, random_start=False))
@@ -239,6 +245,7 @@ def test_one_callback_serves_several_trainings_and_models():
     assert len(set(measured)) > 1
 
 
+@pytest.mark.slow
 def test_after_an_interruption_the_next_model_is_the_one_measured():
     def interrupt(epoch, logs):
         raise KeyboardInterrupt
@@ -256,6 +263,7 @@ def test_after_an_interruption_the_next_model_is_the_one_measured():
     assert ratio.history == [(0, 0.0)]
 
 
+@pytest.mark.slow
 def test_images_tell_the_inputs_of_a_model_that_declares_none():
     class Open(keras.Model):
         def __init__(self):
@@ -282,6 +290,7 @@ def test_images_tell_the_inputs_of_a_model_that_declares_none():
     assert history.history["critical"] == [pytest.approx(exact)]
 
 
+@pytest.mark.slow
 def test_it_works_with_training_on_critical_samples(rng):
     images = rng.normal(size=(60, 3)).astype("float32")
     ratio = CriticalSampleRatio(images, RADIUS, search="fgsm")
@@ -306,6 +315,7 @@ def test_one_mirrored_device():
     assert 0 < ratio.history[1][1] < 1
 
 
+@pytest.mark.slow
 def test_another_figure_of_its_name_is_named():
     model = dense()
     first, second = CriticalSampleRatio(np.ones((2, 3)), 0.1), CriticalSampleRatio(np.ones((2, 3)), 9.0)
@@ -358,6 +368,7 @@ def test_what_does_not_fit_the_model_is_an_error_before_the_first_epoch(settings
     np.testing.assert_array_equal(model.get_weights()[0][:, 0], W.astype("float32"))
 
 
+@pytest.mark.slow
 def test_a_model_without_weights_is_opened_at_its_second_batch():
     x, y = data()
     batches = []

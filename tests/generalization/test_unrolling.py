@@ -50,6 +50,7 @@ class TestClosedForm:
         assert values.dtype == np.float32 and values.shape == (7,)
         np.testing.assert_allclose(values, np.abs(expected).sum(axis=1), rtol=2e-5)
 
+    @pytest.mark.slow
     def test_without_updates_it_is_the_direct_part(self, small):
         model, images, labels = small
         direct = loss_sensitivity(model, images, labels) / 7
@@ -169,6 +170,7 @@ def test_half_precision_is_computed_in_single(policy):
 
 
 class TestOrder:
+    @pytest.mark.slow
     def test_a_seed_repeats(self, small):
         model, images, labels = small
         state, numbers = random.getstate(), np.random.get_state()[1].copy()  # noqa: NPY002
@@ -179,6 +181,7 @@ class TestOrder:
         assert random.getstate() == state
         assert np.array_equal(np.random.get_state()[1], numbers)  # noqa: NPY002
 
+    @pytest.mark.slow
     def test_samples_that_no_update_took_have_the_direct_part_only(self, small):
         model, images, labels = small
         (rows,) = batches(7, 2, 1, 4)
@@ -192,6 +195,7 @@ class TestOrder:
         np.testing.assert_allclose(values[others], direct[others], rtol=1e-4)
         assert (np.abs(values[rows] / direct[rows] - 1) > 0.05).all()
 
+    @pytest.mark.slow
     def test_a_batch_larger_than_the_data_is_all_of_it(self, small):
         model, images, labels = small
         whole, larger = (unrolled_sensitivity(model, images, labels, steps=2, batch_size=size) for size in (7, 50))
@@ -209,6 +213,7 @@ class Noisy(L.Layer):
         return x + keras.random.normal(keras.ops.shape(x), seed=self.seeds)
 
 
+@pytest.mark.slow
 def test_the_model_is_untouched():
     layers = [keras.Input((3, 2, 1)), L.Flatten(), Noisy(), L.Dense(4, "tanh"), L.BatchNormalization(), L.Dropout(0.5)]
     model = keras.Sequential([*layers, L.Dense(3, "softmax")])
@@ -226,6 +231,7 @@ def test_the_model_is_untouched():
     assert np.array_equal(images, pixels)
 
 
+@pytest.mark.slow
 def test_labels_and_losses_of_other_kinds(small):
     model, images, labels = small
     settings = {"steps": 2, "batch_size": 4}
@@ -333,11 +339,13 @@ class TestMisuse:
         with pytest.raises(ModelError, match=r"no second derivative .*ResizeBicubicGrad"):
             unrolled_sensitivity(keras.Sequential([keras.Input((3, 2, 1)), *layers]), zoo.images(3, 2, 1), [0, 1, 2])
 
+    @pytest.mark.slow
     def test_maps_of_another_size(self):
         model = keras.Sequential([keras.Input((None, None, 2)), L.Conv2D(3, 1)])
         with pytest.raises(InputError, match="other sizes"):
             unrolled_sensitivity(model, zoo.images(4, 3, 2), np.zeros((3, 2, 3), int), steps=1)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("rate", [1e30, 1e3])
     def test_a_training_that_diverges_is_named(self, rate):
         # The slower one passes through all magnitudes: other warnings would be errors here.

@@ -56,6 +56,7 @@ def found():
     return test, result, build, (states, after), (drawn, tf.random.uniform([4]).numpy())
 
 
+@pytest.mark.slow
 def test_true_labels_are_fitted_sooner_and_generalize(found):
     _, result, *_ = found
     true, noise = result["true"], result["random labels"]
@@ -67,6 +68,7 @@ def test_true_labels_are_fitted_sooner_and_generalize(found):
     assert noise.final["true_accuracy"] < noise.final["train_accuracy"] - 0.2
 
 
+@pytest.mark.slow
 def test_curves_are_what_keras_evaluates(found):
     test, result, build, *_ = found
     # The last model that was trained is still there, as it was at the end.
@@ -83,6 +85,7 @@ def test_curves_are_what_keras_evaluates(found):
     assert 0.3 < run.final["train_accuracy"] < 1
 
 
+@pytest.mark.slow
 def test_critical_samples_are_measured_when_due(found):
     _, result, build, *_ = found
     search = CriticalSampleSearch(build.models[-1], search=SEARCH)
@@ -116,6 +119,7 @@ def test_global_randomness_is_left_alone(found):
     np.testing.assert_array_equal(drawn, anew)
 
 
+@pytest.mark.slow
 def test_every_data_set_starts_with_the_same_weights_and_order(monkeypatch):
     starts, orders = [], []
 
@@ -143,6 +147,7 @@ def test_every_data_set_starts_with_the_same_weights_and_order(monkeypatch):
     assert (first != second).any() and (first != labels).any()
 
 
+@pytest.mark.slow
 def test_it_repeats_bit_for_bit_whatever_the_global_state():
     settings = {
         "data": ("true", "corrupted"),
@@ -189,6 +194,7 @@ def test_data_sets_are_made_as_the_paper_says():
     np.testing.assert_array_equal(noise.validation, gaussian_images(VALIDATION[0], 5, like=TRAIN[0]))
 
 
+@pytest.mark.slow
 def test_early_stopping_goes_back_to_the_best_epoch():
     build = Watched(rate=0.05)
     result = RandomizationTest(
@@ -211,6 +217,7 @@ def test_early_stopping_goes_back_to_the_best_epoch():
     assert run.final["train_csr"] == search.ratio(TRAIN[0][probes], 0.3)
 
 
+@pytest.mark.slow
 def test_early_stopping_keeps_the_first_of_the_best_epochs():
     result = RandomizationTest(
         mlp, *TRAIN, validation=VALIDATION, data="true", epochs=30, batch_size=8,
@@ -222,6 +229,7 @@ def test_early_stopping_keeps_the_first_of_the_best_epochs():
     assert (accuracy == accuracy.max()).sum() > 1
 
 
+@pytest.mark.slow
 def test_one_hot_labels_and_integer_images_are_trained_on_alike():
     images = np.clip(128 + 40 * TRAIN[0], 0, 255).astype(np.uint8)
     rows = np.eye(CLASSES)[TRAIN[1]]
@@ -237,6 +245,7 @@ def test_one_hot_labels_and_integer_images_are_trained_on_alike():
         assert "validation_accuracy" not in run.curves and run.gap is None
 
 
+@pytest.mark.slow
 def test_a_unit_under_a_sigmoid_has_two_classes():
     def build():
         model = keras.Sequential([keras.Input((4, 6, 1)), keras.layers.Flatten(), keras.layers.Dense(1, "sigmoid")])
@@ -252,6 +261,7 @@ def test_a_unit_under_a_sigmoid_has_two_classes():
     assert run.final["true_accuracy"] == pytest.approx(built[-1].evaluate(TRAIN[0], labels, verbose=0)[1], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_training_that_diverges_is_told():
     test = RandomizationTest(lambda: mlp(rate=1e30), *TRAIN, data="true", epochs=2, batch_size=32)
     with pytest.warns(KerasvizWarning, match="'true' with 'none' diverged: its loss is not finite from epoch 1 on"):
@@ -260,6 +270,7 @@ def test_a_training_that_diverges_is_told():
     result.plot()
 
 
+@pytest.mark.slow
 def test_schedules_and_statistics_begin_anew_with_each_data_set():
     def build():
         model = keras.Sequential(
@@ -308,6 +319,7 @@ def test_a_run_is_found_by_its_names(found):
         result["gaussian"]
 
 
+@pytest.mark.slow
 def test_one_data_set_is_in_memory_at_a_time(monkeypatch):
     made, alive = [], []
     make = DataSets.make

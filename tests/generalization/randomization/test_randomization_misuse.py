@@ -127,6 +127,7 @@ def test_build_must_return_new_models_that_the_seed_settles():
         RandomizationTest(unsettled, IMAGES, LABELS)
 
 
+@pytest.mark.slow
 def test_all_regularizations_are_checked():
     for given, match in (
         ({"dropuot": 0.5}, "build cannot be called with {'dropuot': 0.5}.*unexpected keyword"),
@@ -143,6 +144,7 @@ def test_all_regularizations_are_checked():
         RandomizationTest(build, IMAGES, LABELS, regularizations={"none": {}, "wide": {"width": 5}})
 
 
+@pytest.mark.slow
 def test_images_that_no_network_should_see_are_refused():
     spoilt = IMAGES.copy()
     spoilt[7, 0, 0] = np.nan

@@ -55,6 +55,7 @@ def trained_epochs(monkeypatch, test):
         return test.run(), seen
 
 
+@pytest.mark.slow
 def test_an_interrupted_test_goes_on_as_if_nothing_had_been(tmp_path, monkeypatch):
     def test(folder=None):
         return RandomizationTest(mlp, *TRAIN, **SETTINGS, regularizations=REGULARIZED, folder=folder)
@@ -122,6 +123,7 @@ def test_a_test_may_grow(tmp_path, monkeypatch):
     same_runs(small, RandomizationTest(mlp, *TRAIN, data="true", epochs=2, folder=tmp_path).run())
 
 
+@pytest.mark.slow
 def test_another_test_in_the_folder_is_refused(tmp_path):
     settings = {"data": "true", "epochs": 1, "folder": tmp_path}
 
@@ -150,6 +152,7 @@ def test_another_test_in_the_folder_is_refused(tmp_path):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == kept
 
 
+@pytest.mark.slow
 def test_a_damaged_state_is_named_and_passed_over(tmp_path, monkeypatch):
     settings = {"data": "true", "epochs": 2, "folder": tmp_path}
     interrupted(monkeypatch, 1, RandomizationTest(mlp, *TRAIN, **settings))
