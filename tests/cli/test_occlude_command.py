@@ -52,6 +52,7 @@ def test_the_drop_is_largest_on_the_object(run, scene, tmp_path):
         assert size["largest_drop"] > found[0]["score"]  # without it, the class is gone
 
 
+@pytest.mark.slow
 def test_numbers_are_those_of_python(run, colors, pictures, tmp_path):
     """The tags of these sizes are sorted the other way round, so that none may be taken for another."""
     out, sizes, strides = tmp_path / "out", [8, (4, 6)], [4, 2]

@@ -248,6 +248,7 @@ def test_seeds_of_two_steps_of_the_training_do_not_overlap(images, labels):
     assert [found_at_once(model.batches[1], seed) > 3 for seed in (1, 2, 4)] == [False, False, True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [

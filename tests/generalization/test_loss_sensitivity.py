@@ -505,8 +505,9 @@ def average(model, kept, images, labels):
 
 
 class TestRecorder:
+    @pytest.mark.slow
     @pytest.mark.parametrize("per", ["epoch", "batch"])
-    @pytest.mark.parametrize("jit", [False, pytest.param("auto", marks=pytest.mark.slow)])
+    @pytest.mark.parametrize("jit", [False, "auto"])
     def test_training_goes_on_as_without(self, per, jit):
         states = []
         for watched in (True, False):

@@ -99,9 +99,8 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=() if kind == "built" else pytest.mark.slow) for kind in KINDS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
 def test_training_is_the_same_to_the_bit(kind):
     build, compile, settings = KINDS[kind]
     if kind == "jit":  # XLA cannot compile the translation.

@@ -51,6 +51,7 @@ def interrupted(monkeypatch, after, *arguments, **settings):
             dissect(*arguments, **settings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [5, *(pytest.param(after, marks=pytest.mark.slow) for after in (1, 3, 4, 7))])
 def test_a_run_that_ends_early_goes_on_to_the_same_result(model, tmp_path, monkeypatch, after):
     data = SceneConcepts(60)

@@ -225,6 +225,7 @@ def test_pairs_of_images_and_channels(small):
         np.testing.assert_array_equal(again.positions, every.positions)
 
 
+@pytest.mark.slow
 def test_units_by_their_places(small):
     """Under the plain rule the whole map is the sum of its units."""
     model, images = small

@@ -101,6 +101,7 @@ def test_critical_samples_are_measured_when_due(found):
     assert run.final["validation_csr"] > result["true"].final["validation_csr"] + 0.2
 
 
+@pytest.mark.slow
 def test_time_to_fit_is_the_first_epoch_that_reaches_it(found):
     _, result, *_ = found
     run = result["true"]
