@@ -79,17 +79,7 @@ def dissect(
         typer.Option("--overwrite", help="Start anew, and replace earlier results there.", rich_help_panel=options.OUT),
     ] = False,
     json: options.Json = False,
-    batch_size: Annotated[
-        int,
-        typer.Option(
-            "--batch-size",
-            "--batch",
-            min=1,
-            metavar="N",
-            help="Images at once; bounds the memory.",
-            rich_help_panel=options.HOW,
-        ),
-    ] = 32,
+    batch_size: options.Batch = 32,
     seed: Annotated[
         int,
         typer.Option(

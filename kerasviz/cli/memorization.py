@@ -70,17 +70,7 @@ def memorization(
     out: options.Out = Path("memorization"),
     overwrite: options.Overwrite = False,
     json: options.Json = False,
-    batch_size: Annotated[
-        int,
-        typer.Option(
-            "--batch-size",
-            "--batch",
-            min=1,
-            metavar="N",
-            help="Images at once; bounds the memory.",
-            rich_help_panel=options.HOW,
-        ),
-    ] = 32,
+    batch_size: options.Batch = 32,
     seed: options.Seed = 0,
     traceback: options.Traceback = False,
 ):

@@ -8,7 +8,17 @@ import typer
 
 WHAT, HOW, OUT, MODEL = "What to explain", "How", "Results", "Model"
 
-Batch = Annotated[int, typer.Option(min=1, metavar="N", help="Images at once; bounds the memory.", rich_help_panel=HOW)]
+Batch = Annotated[
+    int,
+    typer.Option(
+        "--batch-size",
+        "--batch",
+        min=1,
+        metavar="N",
+        help="Images at once; bounds the memory.",
+        rich_help_panel=HOW,
+    ),
+]
 Custom = Annotated[
     list[str] | None,
     typer.Option(
