@@ -10,7 +10,7 @@ from kerasviz.checks import checked_count, checked_seed
 from kerasviz.data.preprocessing import as_function
 from kerasviz.errors import InputError, SettingError
 from kerasviz.generalization.critical_record import CriticalSamples
-from kerasviz.generalization.ends import changed_input, class_scores
+from kerasviz.generalization.ends import changed_input, class_scores, inside_graph
 from kerasviz.generalization.hunting import Hunted, Hunter
 from kerasviz.generalization.searches import as_search, checked_radius
 from kerasviz.network import Network
@@ -38,8 +38,8 @@ class CriticalSampleSearch:
         search: "lass" (the paper's), "pgd", "fgsm", or one of `kerasviz.generalization.LASS`, `PGD`, `FGSM` with
             settings of your own.
         preprocess: what happens to the images before the model takes them, so that the radius is in the units of
-            the images and not of the model's input: a mode of `kerasviz.data.preprocess`, or a function of tensors.
-            None if the model takes the images as they are.
+            the images and not of the model's input: a mode of `kerasviz.data.preprocess`, or a differentiable
+            function of tensors that keeps their shape. None if the model takes the images as they are.
         input: the name of the input that is changed, for models with several.
         output: the name of the output whose class counts, for models with several.
         bounds: the smallest and largest value that images can have, such as `(0, 255)`: found points keep within.
@@ -76,7 +76,7 @@ class CriticalSampleSearch:
     ):
         self.search, self.bounds = as_search(search), _checked_bounds(bounds)
         self.batch_size = checked_count("batch_size", batch_size)
-        self._preprocess = preprocess
+        prepare, self._preprocess = as_function(preprocess), preprocess
         self.network = Network(model, sample=sample)
         self._number = changed_input(self.network, input)
         self.input = self.network.inputs.specs[self._number].name
@@ -86,7 +86,7 @@ class CriticalSampleSearch:
             self.search,
             number=self._number,
             scores=class_scores(self.network, output),
-            preprocess=as_function(preprocess),
+            preprocess=inside_graph(prepare, self.network.inputs.specs[self._number]),
             bounds=self.bounds,
         )
         self._functions, self._lock = {}, threading.Lock()

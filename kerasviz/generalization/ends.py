@@ -1,7 +1,12 @@
 """The two ends of a network that this wing looks at: the input that is changed, and the output that names a class."""
 
-from kerasviz.errors import InputError, TargetError
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from kerasviz.errors import InputError, SettingError, TargetError
 from kerasviz.network import Network
+from kerasviz.network.inputs import InputSpec
 from kerasviz.targets import ClassScore
 
 
@@ -61,3 +66,34 @@ def class_scores(network: Network, output: str | None = None):
         )
     network.warn_of_heads()
     return lambda done: goal.scores(network, done)
+
+
+def inside_graph(prepare: Callable, spec: InputSpec) -> Callable:
+    """A preprocessing, after it has run once on a tensor without values.
+
+    Args:
+        prepare: a function of tensors.
+        spec: of the input whose images it prepares.
+
+    Raises:
+        SettingError: it cannot run as part of a graph, or changes the shape or the type.
+    """
+    wrong = None
+    try:
+        traced = tf.function(prepare, input_signature=[spec.tensor], autograph=False).get_concrete_function()
+        result = traced.structured_outputs
+    except (TypeError, ValueError, NotImplementedError, tf.errors.OpError) as error:
+        wrong, cause = f"fails on a tensor of the shape {spec.shape}: {error}", error
+    else:
+        cause = None
+        if not isinstance(result, tf.Tensor | tf.TensorSpec) or result.dtype != spec.dtype:
+            wrong = f"returns {result} for a tensor of {spec.dtype}"
+        elif not result.shape.is_compatible_with(spec.shape):
+            wrong = f"makes the shape {tuple(result.shape)} of {spec.shape}"
+    if wrong:
+        raise SettingError(
+            f"The preprocessing {wrong}",
+            expected="a function of tensors that keeps their shape and type, in TensorFlow or keras.ops and not numpy",
+            mend="Preprocess the images before, and leave preprocess out: units are then those of the result",
+        ) from cause
+    return prepare

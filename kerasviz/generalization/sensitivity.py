@@ -10,7 +10,7 @@ import tensorflow as tf
 from kerasviz.checks import checked_count
 from kerasviz.data.preprocessing import as_function
 from kerasviz.errors import InputError, SettingError
-from kerasviz.generalization.ends import changed_input
+from kerasviz.generalization.ends import changed_input, inside_graph
 from kerasviz.generalization.sample_losses import loss_of
 from kerasviz.network import Network
 from kerasviz.network.network import chunks
@@ -77,7 +77,7 @@ class LossSensitivity:
         self.network = Network(model, sample=sample)
         self._number = changed_input(self.network, input)
         self._loss = loss_of(self.network, loss, output)
-        self._prepare = _checked_preprocess(prepare, self.network.inputs.specs[self._number])
+        self._prepare = inside_graph(prepare, self.network.inputs.specs[self._number])
         self._functions, self._lock = {}, threading.Lock()
 
     def __call__(self, images, labels=None) -> np.ndarray:
@@ -228,26 +228,3 @@ def loss_sensitivity(model, images, labels=None, **settings) -> np.ndarray:
         True
     """
     return LossSensitivity(model, **settings)(images, labels)
-
-
-def _checked_preprocess(prepare, spec):
-    """The preprocessing, after it has run once on a tensor without values."""
-    wrong = None
-    try:
-        traced = tf.function(prepare, input_signature=[spec.tensor], autograph=False).get_concrete_function()
-        result = traced.structured_outputs
-    except (TypeError, ValueError, NotImplementedError, tf.errors.OpError) as error:
-        wrong, cause = f"fails on a tensor of the shape {spec.shape}: {error}", error
-    else:
-        cause = None
-        if not isinstance(result, tf.Tensor | tf.TensorSpec) or result.dtype != spec.dtype:
-            wrong = f"returns {result} for a tensor of {spec.dtype}"
-        elif not result.shape.is_compatible_with(spec.shape):
-            wrong = f"makes the shape {tuple(result.shape)} of {spec.shape}"
-    if wrong:
-        raise SettingError(
-            f"The preprocessing {wrong}",
-            expected="a function of tensors that keeps their shape and type, in TensorFlow or keras.ops and not numpy",
-            mend="Preprocess the images before, and leave preprocess out: the gradient is then per unit of the result",
-        ) from cause
-    return prepare

@@ -340,6 +340,8 @@ def test_every_kind_of_model(kind):
         ({"bounds": 255}, SettingError, "bounds=255"),
         ({"batch_size": 0}, SettingError, "batch_size=0"),
         ({"preprocess": "tff"}, SettingError, "Did you mean 'tf'"),
+        ({"preprocess": lambda x: np.asarray(x) / 255}, SettingError, "TensorFlow or keras.ops and not numpy"),
+        ({"preprocess": lambda x: x[..., :1]}, SettingError, "makes the shape"),
         ({"input": "picture"}, InputError, "input='picture'"),
         ({"output": "second"}, TargetError, "no output 'second'"),
     ],
