@@ -119,6 +119,7 @@ def test_settings_reach_the_methods(run, colors, pictures, tmp_path):
     assert result.exit_code == 2 and "no setting 'sampels'" in result.stderr and "samples" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_layer_is_taken_and_a_wrong_one_lists_the_nearest(run, colors, pictures, tmp_path):
     words = ("explain", pictures, "-m", colors, "-o", tmp_path / "out", "--json", "--layer")
     assert document(run(*words, "conv"))["methods"]["grad_cam"]["layer"] == "conv"

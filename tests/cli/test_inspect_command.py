@@ -110,6 +110,7 @@ def test_the_traceback_is_shown_when_asked_for(run, tmp_path):
     assert isinstance(result.exception, kv.errors.LoadError)
 
 
+@pytest.mark.slow
 def test_methods_lists_every_registered_one(run):
     found = {row["name"]: row for row in json.loads(run("methods", "--json").stdout)["methods"]}
     assert {name.replace("-", "_") for name in found} == set(kv.attribution.methods())

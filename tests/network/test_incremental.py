@@ -79,6 +79,7 @@ def agree(draw):
     np.testing.assert_allclose(found, wanted, rtol=0, atol=min(near, 2e-5 * largest))
 
 
+@pytest.mark.slow
 @settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(st.data())
 def test_a_few_random_networks(data):

@@ -620,6 +620,7 @@ def random_and_compared(draw):
     compare(model, exact=not bounds & {getattr(kind, "__name__", "") for kind in kinds})
 
 
+@pytest.mark.slow
 @settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(st.data())
 def test_a_few_random_networks(data):

@@ -107,6 +107,7 @@ def test_whatever_the_result_depends_on_has_a_place_of_its_own(model, tmp_path):
     assert len(list(tmp_path.iterdir())) == len(calls)
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_named_and_passed_over(model, tmp_path, monkeypatch):
     data = SceneConcepts(30)
     interrupted(monkeypatch, 1, model, "relu3", data, folder=tmp_path)
