@@ -174,7 +174,9 @@ class CriticalSampleTraining:
         tensors = inputs.flatten(x) if len(inputs.specs) > 1 else keras.tree.flatten(x)
         cast = [tf.cast(tensor, spec.dtype) for tensor, spec in zip(tensors, inputs.specs, strict=True)]
         # Each step of a search has a seed of its own; so have those of one step of the training and the next.
-        count = tf.cast(self.model.optimizer.iterations, tf.int32) * (self.search.search.steps + 1)
+        # Older versions of Keras count in the optimizer inside of the one that scales losses.
+        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
+        count = tf.cast(optimizer.iterations, tf.int32) * (self.search.search.steps + 1)
         hunted = self._hunt(cast, tf.stack([self.seed, count]))
         number = [spec.name for spec in inputs.specs].index(self.search.input)
         changed, enlarged = tensors[number], tf.concat([cast[number], hunted.points], axis=0)

@@ -280,7 +280,7 @@ def test_mixed_precision_trains_and_its_steps_have_seeds_of_their_own(images, la
         CriticalSampleTraining(model, 0.2, search=LASS(steps=3)).fit(
             images, labels, batch_size=20, epochs=2, verbose=0, shuffle=False
         )
-    assert int(half.optimizer.iterations) == 2
+    assert int(half.optimizer.inner_optimizer.iterations) == 2
     moved = flat(whole) - start
     np.testing.assert_allclose(flat(half) - start, moved, atol=0.02 * np.abs(moved).max())
 
