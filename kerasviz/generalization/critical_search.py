@@ -157,11 +157,15 @@ class CriticalSampleSearch:
             SettingError: as for a call.
         """
         radius, seed = checked_radius(radius), checked_seed(seed)
-        stream = Stream(self.network.inputs, images, _TOGETHER * self.batch_size)
+        stream = self.stream(images)
         known = stream.expected()
         with progress.bar((known or 1) * self.search.steps, "Critical samples") as advance:
             for _, arrays in stream:
                 yield self.search_arrays(arrays, radius, seed, advance if known else lambda steps: None)
+
+    def stream(self, images) -> Stream:
+        """Images as for a call, in the parts that are searched together."""
+        return Stream(self.network.inputs, images, _TOGETHER * self.batch_size)
 
     def hunt(self, tensors: list, radius: tf.Tensor, seed: tf.Tensor) -> Hunted:
         """The whole search for one batch, inside a `tf.function`; see `Hunter.hunt`."""

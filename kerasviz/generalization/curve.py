@@ -10,10 +10,6 @@ from kerasviz.errors import SettingError
 from kerasviz.generalization.critical_search import CriticalSampleSearch
 from kerasviz.generalization.curve_record import CriticalSampleCurve
 from kerasviz.generalization.searches import checked_radius
-from kerasviz.network.streaming import Stream
-
-#: Batches whose samples are searched together: those that are found make room for others.
-_TOGETHER = 8
 
 
 def critical_sample_curve(model, images, radii, *, seed: int = 0, **settings) -> CriticalSampleCurve:
@@ -55,7 +51,7 @@ def critical_sample_curve(model, images, radii, *, seed: int = 0, **settings) ->
             )
     else:
         search = CriticalSampleSearch(model, **settings)
-    stream = Stream(search.network.inputs, images, _TOGETHER * search.batch_size)
+    stream = search.stream(images)
     in_memory, known = stream.total is not None, stream.expected()
     work = (known or 1) * np.count_nonzero(radii) * search.search.steps
     with progress.bar(int(work), "Critical sample curve") as advance:

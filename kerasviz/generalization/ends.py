@@ -97,3 +97,12 @@ def inside_graph(prepare: Callable, spec: InputSpec) -> Callable:
             mend="Preprocess the images before, and leave preprocess out: units are then those of the result",
         ) from cause
     return prepare
+
+
+def without_gradient(spec: InputSpec) -> SettingError:
+    """What to raise where a loss has no gradient with respect to an input."""
+    return SettingError(
+        f"The loss does not depend on the input {spec.name!r}",
+        expected="a loss, a network and a preprocessing that have gradients",
+        mend="Rounding, comparing and casting to integers have none; or choose another input= or output=",
+    )

@@ -80,6 +80,14 @@ class SampleLoss:
         losses = self._losses(scores, fitting)
         return fits, tf.reduce_mean(losses, axis=list(range(1, losses.shape.rank)))
 
+    def of_other_sizes(self, labels) -> InputError:
+        """What to raise where a call says that labels do not have the sizes of the output."""
+        return InputError(
+            f"The labels have the shape {labels.shape}, and the output's maps have other sizes",
+            expected="a label for each position of the output",
+            mend="Resize the maps of labels to the output's size, by the nearest neighbour",
+        )
+
     def _wrong(self, given, expected, mend="Give the labels that the output is trained with, in the images' order"):
         return InputError(f"{given} (output {self.name!r})", expected=expected, mend=mend)
 

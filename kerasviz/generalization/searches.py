@@ -28,7 +28,7 @@ class Search:
             predicted one, not the cross-entropy: they reach the corner of the box where that class is strongest.
         random_start: begin anywhere in the box, evenly drawn, and not at the image.
         stop: end after a step in which fewer than this share of the samples were newly found, None for never. It
-            saves time where hardly any more would be found; it counts the samples of up to 512 that are searched
+            saves time where hardly any more would be found; it counts the samples of eight batches, which are searched
             together, so that with it a sample's result depends on the others.
 
     Raises:

@@ -3,18 +3,17 @@
 import threading
 from collections.abc import Iterator
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from kerasviz.checks import checked_count
 from kerasviz.data.preprocessing import as_function
-from kerasviz.errors import InputError, SettingError
-from kerasviz.generalization.ends import changed_input, inside_graph
+from kerasviz.errors import InputError
+from kerasviz.generalization.ends import changed_input, inside_graph, without_gradient
 from kerasviz.generalization.sample_losses import loss_of
 from kerasviz.network import Network
 from kerasviz.network.network import chunks
-from kerasviz.network.streaming import Stream
+from kerasviz.network.streaming import Stream, batches_of
 from kerasviz.plotting.notices import warn
 
 
@@ -144,11 +143,7 @@ class LossSensitivity:
         for arrays, labels in batches:
             fits, values = self._compiled(labels)(arrays, labels)
             if not fits:
-                raise InputError(
-                    f"The labels have the shape {labels.shape}, and the output's maps have other sizes",
-                    expected="a label for each position of the output",
-                    mend="Resize the maps of labels to the output's size, by the nearest neighbour",
-                )
+                raise self._loss.of_other_sizes(labels)
             parts.append(values.numpy())
         values = np.concatenate(parts)
         broken = np.flatnonzero(~np.isfinite(values))
@@ -160,11 +155,8 @@ class LossSensitivity:
         return values
 
     def _labelled(self, data_set):
-        indexed = isinstance(data_set, keras.utils.PyDataset)
-        # Older versions of Keras index a PyDataset beyond its end.
-        source = map(data_set.__getitem__, range(data_set.num_batches)) if indexed else data_set
         empty = True
-        for batch in source:
+        for batch in batches_of(data_set):
             if not isinstance(batch, tuple) or not 2 <= len(batch) <= 3:
                 raise InputError(
                     f"A batch of the data set is a {type(batch).__name__}"
@@ -197,11 +189,7 @@ class LossSensitivity:
             fits, losses = self._loss(self.network.forward(inside), labels)
         gradient = tape.gradient(losses, own)
         if gradient is None:
-            raise SettingError(
-                f"The loss does not depend on the input {self.network.inputs.specs[self._number].name!r}",
-                expected="a loss and a preprocessing that have gradients",
-                mend="Rounding, comparing and casting to integers have none; or choose another input= or output=",
-            )
+            raise without_gradient(self.network.inputs.specs[self._number])
         return fits, tf.reduce_sum(tf.abs(tf.cast(gradient, tf.float32)), axis=list(range(1, own.shape.rank)))
 
 

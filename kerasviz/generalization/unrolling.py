@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from kerasviz import progress
 from kerasviz.checks import checked_count, checked_seed
-from kerasviz.errors import InputError, ModelError, SettingError
-from kerasviz.generalization.ends import changed_input
+from kerasviz.errors import ModelError, SettingError
+from kerasviz.generalization.ends import changed_input, without_gradient
 from kerasviz.generalization.sample_losses import SampleLoss, loss_of
 from kerasviz.network import Network
 from kerasviz.network.loading import as_model
@@ -191,11 +191,7 @@ class _Training:
         """The gradients of the added losses of some samples, times a scale: at their inputs, and at the weights."""
         fits, own, changes = self._first(*self._batch(rows), weights, np.float32(scale))
         if not fits:
-            raise InputError(
-                f"The labels have the shape {self._labels.shape}, and the output's maps have other sizes",
-                expected="a label for each position of the output",
-                mend="Resize the maps of labels to the output's size, by the nearest neighbour",
-            )
+            raise self._loss.of_other_sizes(self._labels)
         return own.numpy(), changes
 
     def _losses(self, tensors, labels, weights):
@@ -211,11 +207,7 @@ class _Training:
             total = scale * tf.reduce_sum(losses)
         at_own, *at_weights = tape.gradient(total, [own, *weights])
         if at_own is None:
-            raise SettingError(
-                f"The loss does not depend on the input {self._network.inputs.specs[self._number].name!r}",
-                expected="a loss and a network that have gradients",
-                mend="Rounding, comparing and casting to integers have none; or choose another input= or output=",
-            )
+            raise without_gradient(self._network.inputs.specs[self._number])
         if all(gradient is None for gradient in at_weights):
             raise ModelError(
                 f"The loss of {self._network.name!r} depends on none of its {len(weights)} trainable weights",

@@ -104,10 +104,7 @@ class Stream:
         return [np.stack(rows) for rows in zip(*(found[number] for number in numbers.tolist()), strict=True)]
 
     def _checked(self):
-        source = self._source
-        # Older versions of Keras index a PyDataset beyond its end.
-        batches = map(source.__getitem__, range(source.num_batches)) if _is_indexed(source) else source
-        for batch in batches:
+        for batch in batches_of(self._source):
             if isinstance(batch, tuple) and not 1 <= len(batch) <= 3:
                 raise InputError(
                     f"A batch is a tuple of {len(batch)}",
@@ -126,6 +123,16 @@ class Stream:
             size = spec.shape[0] if spec.shape.rank else None
             return count * size if count > 0 and size else None
         return None
+
+
+def batches_of(data_set):
+    """The batches of a data set, as they are, from its beginning.
+
+    Args:
+        data_set: a `tf.data.Dataset`, a `keras.utils.PyDataset` or another collection of batches.
+    """
+    # Older versions of Keras index a PyDataset beyond its end.
+    return map(data_set.__getitem__, range(data_set.num_batches)) if _is_indexed(data_set) else data_set
 
 
 def _is_indexed(source):

@@ -99,6 +99,19 @@ def test_equal_to_the_algorithm_step_by_step(network, finish):
 
 
 @pytest.mark.slow
+def test_looks_in_between_and_rounds_change_no_step(network):
+    model, images = network
+    # Within the first steps of 50 there are looks of their own; inside one graph there are none.
+    search = CriticalSampleSearch(model, search=LASS(steps=50))
+    found = search(images, 0.06, seed=5)
+    hunt = tf.function(lambda x: search.hunt([x], tf.constant(0.06, tf.float64), tf.constant([5, 0])))
+    whole = hunt(tf.constant(images))
+    assert {1, 2} < set(found.steps)
+    np.testing.assert_array_equal(found.steps, whole.steps)
+    np.testing.assert_array_equal(found.new_classes, whole.new_classes)
+    np.testing.assert_allclose(found.points, whole.points, atol=1e-6)
+
+
 def test_found_points_lie_in_the_box_to_the_last_bit_and_change_the_class(network):
     model, images = network
     # Far from zero, where rounding to single precision is a good part of the radius.
