@@ -5,14 +5,13 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-import numpy as np
-
 import kerasviz
 from kerasviz import plotting
 from kerasviz.cli.console import SOME_SKIPPED, Reporter, print_json, printable
 from kerasviz.cli.manifest import of_model, versions
 from kerasviz.cli.memorizing import UNIT, Memorized, Memorizing, Shown
 from kerasviz.errors import ImageError, SaveError
+from kerasviz.generalization.critical_record import magnification, magnified
 from kerasviz.generalization.curve_record import curve_files
 from kerasviz.writing import check_free, plain, write_files, write_json
 
@@ -20,7 +19,6 @@ _SHEET, _MANIFEST = "samples.png", "manifest.json"
 _NAMES = (_MANIFEST, "arrays.npz", "curve.csv", "curve.png", "samples.csv", _SHEET)
 _MOST_ROWS = 50
 _BAR = 20  # cells of a full bar
-_GREY = 127  # of no change; twice that is the largest
 _TILE, _BESIDE = 1.75, 4  # inches; from so many found points on, two stand side by side
 
 
@@ -109,8 +107,8 @@ def draw_shown(shown: list[Shown]):
     triples = []
     for one in shown:
         before, after = one.classes
-        factor = _GREY / one.radius
-        change = np.rint(_GREY + factor * (one.after - one.before)).clip(0, 255).astype(np.uint8)
+        factor = magnification(one.radius)
+        change = magnified(one.before, one.after, one.radius)
         triples.append(
             [
                 Tile(plotting.display_image(one.before), f"{printable(one.image.name)}: {before}"),

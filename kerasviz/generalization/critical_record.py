@@ -19,7 +19,7 @@ from kerasviz.writing import write_csv, write_files, write_json
 
 _ARRAYS, _MANIFEST, _TABLE, _PICTURE = "arrays.npz", "manifest.json", "samples.csv", "found.png"
 _FIELDS = ("points", "steps", "classes", "new_classes")
-_GREY = 128
+_GREY, _MOST = 128, 127  # no change, and the largest
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,12 +111,11 @@ class CriticalSamples:
         rows = rows[: drawable(len(rows))]
         before, after = images[rows], self.points[rows]
         names = [[class_name(labels, int(kinds[i])) for kinds in (self.classes, self.new_classes)] for i in rows]
-        magnified = np.rint(_GREY + (_GREY - 1) * (after - before) / self.radius).clip(0, 255).astype(np.uint8)
         # Both with one range, or stretching would hide what changed.
         value_range = value_range or _range_of(images)
         columns = {
             "found": plotting.display_image(after, value_range=value_range),
-            f"difference, ±{self.radius:g}": plotting.display_image(magnified),
+            f"difference, ±{self.radius:g}": plotting.display_image(magnified(before, after, self.radius)),
         }
         return plotting.figure(
             before,
@@ -188,6 +187,22 @@ class CriticalSamples:
                 mend="Pass all of them; those that are critical are picked out",
             )
         return images
+
+
+def magnified(before: np.ndarray, after: np.ndarray, radius: float) -> np.ndarray:
+    """What changed, uint8 like the images: grey for nothing, black and white for the whole radius.
+
+    Args:
+        before: images.
+        after: the found points.
+        radius: within which they were found.
+    """
+    return np.rint(_GREY + _MOST * (after - before) / radius).clip(0, 255).astype(np.uint8)
+
+
+def magnification(radius: float) -> float:
+    """The factor of `magnified`, for images of 0 to 255."""
+    return _MOST / radius
 
 
 def _range_of(images):

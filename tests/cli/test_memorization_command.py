@@ -216,7 +216,7 @@ def test_how_found_points_are_drawn():
     picture, found, change = (axes.images[0].get_array() for axes in figure.axes[:3])
     assert (picture == 100).all()
     assert found[0, 0, 0] in (100, 101) and found[3, 3, 0] == 100
-    assert [change[i, i, 0] for i in range(4)] == [254, 0, 190, 127]
+    assert [change[i, i, 0] for i in range(4)] == [255, 1, 192, 128]
     texts = [text.get_text() for text in figure.texts]
     assert texts[:3] == ["a.png: cat", "$dog$, within 0.5", "difference × 254"]
     wide = Shown(Path("e.png"), before, before - np.float32(40), 40.0, ("a", "b"))
