@@ -336,10 +336,10 @@ def test_as_target():
 @pytest.mark.parametrize(
     ("target", "words"),
     [
-        (ClassScore(1), "class"),
-        (ClassScore(1, output="species"), "class of species"),
+        (ClassScore(1), "class 1"),
+        (ClassScore(1, output="species"), "class 1 of species"),
         (Channel("base/conv1", 3), "channel 3 of base/conv1"),
-        (Neuron("conv1", (1, 2), 3), "neuron (1, 2), 3 of conv1"),
+        (Neuron("conv1", (1, 2), 3), "neuron 3 at (1, 2) of conv1"),
         (Custom(len, name="margin"), "margin"),
     ],
     ids=str,

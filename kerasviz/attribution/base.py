@@ -142,8 +142,19 @@ class Explainer(ABC):
         )
 
     def _goal(self, target) -> Target:
-        """What a user's target means."""
-        return as_target(target)
+        """What a user's target means.
+
+        Raises:
+            TargetError: a sample's score would depend on others.
+        """
+        goal = as_target(target)
+        if not goal.alone:
+            raise TargetError(
+                f"The target {goal.describe()!r} depends on the whole batch",
+                expected="one whose score for a sample depends on that sample alone",
+                mend="Diversity is for the synthesis of images",
+            )
+        return goal
 
     def _companions(self, arrays):
         """Further arrays with a row per sample that the method needs, made from the inputs and checked."""

@@ -10,11 +10,12 @@ from kerasviz.checks import checked_count, checked_seed
 from kerasviz.data.preprocessing import as_function
 from kerasviz.errors import InputError, SettingError
 from kerasviz.generalization.critical_record import CriticalSamples
-from kerasviz.generalization.ends import changed_input, class_scores, inside_graph
 from kerasviz.generalization.hunting import Hunted, Hunter
 from kerasviz.generalization.searches import as_search, checked_radius
 from kerasviz.network import Network
+from kerasviz.network.changing import changed_input, inside_graph
 from kerasviz.network.streaming import Stream
+from kerasviz.targets import class_scores
 
 #: Batches whose samples are searched together: those that are found make room for others.
 _TOGETHER = 8

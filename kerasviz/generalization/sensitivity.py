@@ -9,9 +9,9 @@ import tensorflow as tf
 from kerasviz.checks import checked_count
 from kerasviz.data.preprocessing import as_function
 from kerasviz.errors import InputError
-from kerasviz.generalization.ends import changed_input, inside_graph, without_gradient
 from kerasviz.generalization.sample_losses import loss_of
 from kerasviz.network import Network
+from kerasviz.network.changing import changed_input, inside_graph, without_gradient
 from kerasviz.network.network import chunks
 from kerasviz.network.streaming import Stream, batches_of
 from kerasviz.plotting.notices import warn

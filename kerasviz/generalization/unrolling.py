@@ -10,9 +10,9 @@ import tensorflow as tf
 from kerasviz import progress
 from kerasviz.checks import checked_count, checked_seed
 from kerasviz.errors import ModelError, SettingError
-from kerasviz.generalization.ends import changed_input, without_gradient
 from kerasviz.generalization.sample_losses import SampleLoss, loss_of
 from kerasviz.network import Network
+from kerasviz.network.changing import changed_input, without_gradient
 from kerasviz.network.loading import as_model
 from kerasviz.network.network import chunks
 from kerasviz.plotting.notices import warn

@@ -17,11 +17,26 @@ scores are minus and plus the logit. An output that is a map (segmentation) is s
 
 from kerasviz.errors import TargetError
 from kerasviz.targets.base import Target
-from kerasviz.targets.classes import ClassScore
+from kerasviz.targets.classes import ClassScore, LogProbability, class_scores
 from kerasviz.targets.custom import Custom
+from kerasviz.targets.each import Each
+from kerasviz.targets.layers import Direction, Diversity, Layer
 from kerasviz.targets.units import Channel, Neuron
 
-__all__ = ["Channel", "ClassScore", "Custom", "Neuron", "Target", "as_target"]
+__all__ = [
+    "Channel",
+    "ClassScore",
+    "Custom",
+    "Direction",
+    "Diversity",
+    "Each",
+    "Layer",
+    "LogProbability",
+    "Neuron",
+    "Target",
+    "as_target",
+    "class_scores",
+]
 
 
 def as_target(target) -> Target:

@@ -24,12 +24,17 @@ class ClassScore(Target):
 
     Example:
         >>> import kerasviz as kv
-        >>> kv.targets.ClassScore([281, 284]).describe()
-        'class'
+        >>> kv.targets.ClassScore(281).describe()
+        'class 281'
     """
 
     def __init__(self, index=None, *, output: str | None = None, probability: bool = False, mask=None):
         self.index, self.output, self.probability, self.mask = index, output, probability, mask
+
+    @property
+    def argument_count(self):
+        """As for every target."""
+        return 1 if self.mask is None else 2
 
     def arguments(self, network, count):  # noqa: D102
         name, width, binary = self.describe_output(network)
@@ -90,7 +95,9 @@ class ClassScore(Target):
         return (type(self), self.output, self.probability)
 
     def describe(self):  # noqa: D102
-        return "class" if self.output is None else f"class of {self.output}"
+        index = "top class" if self.index is None else f"class {self.index}"
+        named = index if self.output is None else f"{index} of {self.output}"
+        return f"probability of {named}" if self.probability else named
 
     def describe_output(self, network) -> tuple[str, int | None, bool]:
         """The name of the output, how many units it has (None if unknown), and whether it is one under a sigmoid.
@@ -132,3 +139,66 @@ class ClassScore(Target):
         for mask in masks:
             scores *= tf.reshape(mask, (tf.shape(scores)[0], -1, 1))
         return tf.reduce_sum(scores, axis=1)
+
+
+class LogProbability(ClassScore):
+    """The logarithm of a class's probability: what the cross-entropy of that class is minus of.
+
+    Unlike the probability itself it has a gradient where the network is sure of another class.
+
+    Args:
+        index: as for `ClassScore`.
+        output: as for `ClassScore`.
+
+    Raises:
+        TargetError: when it is used: the output is no softmax or sigmoid that can be taken off.
+    """
+
+    def __init__(self, index=None, *, output: str | None = None):
+        super().__init__(index, output=output)
+
+    def scores(self, network, done, masks=()):  # noqa: D102
+        name, _, binary = self.describe_output(network)
+        head = network.trace.outputs[name].head
+        logs = {"softmax": tf.nn.log_softmax, "log_softmax": tf.nn.log_softmax, "sigmoid": tf.math.log_sigmoid}
+        if head not in logs:
+            raise TargetError(
+                f"The output {name!r} of {network.name!r} does not end in a softmax or sigmoid",
+                expected="probabilities",
+                mend="Put a keras.layers.Softmax on the model if its outputs are scores",
+            )
+        scores = super().scores(network, done, masks)
+        # Minus and plus the logit: their log-sigmoids are the logarithms of both probabilities.
+        return tf.math.log_sigmoid(scores) if binary else logs[head](scores)
+
+    def describe(self):  # noqa: D102
+        return f"log probability of {super().describe()}"
+
+
+def class_scores(network, output: str | None = None):
+    """The scores of all classes, as a function of a `Pass`: `(N, K)` float32, before softmax or sigmoid.
+
+    An output of one unit under a sigmoid has the classes 0 and 1, whose scores are minus and plus the logit.
+
+    Args:
+        network: of one output or several.
+        output: the name of the output; needed where there are several.
+
+    Raises:
+        TargetError: there is no such output, or it does not name one class for each sample.
+
+    Warns:
+        KerasvizWarning: its softmax cannot be taken off.
+    """
+    goal = ClassScore(output=output)
+    name, width, binary = goal.describe_output(network)
+    shape = network.trace.outputs[name].shape
+    if len(shape) > 2 or (width == 1 and not binary):
+        raise TargetError(
+            f"The output {name!r} has the shape {shape}"
+            + (", and no sigmoid" if width == 1 and len(shape) <= 2 else ""),
+            expected="one score for each class, (N, K), or a single unit under a sigmoid",
+            mend="Whether the predicted class changes can be asked of classifiers of whole images only",
+        )
+    network.warn_of_heads()
+    return lambda done: goal.scores(network, done)

@@ -6,6 +6,9 @@ import tensorflow as tf
 from kerasviz.errors import TargetError
 from kerasviz.targets.base import Target, as_array
 
+#: The position that stands for the middle until the size of the map is known.
+MIDDLE = -1
+
 
 class Channel(Target):
     """The mean of a channel of a feature map over its positions.
@@ -20,6 +23,8 @@ class Channel(Target):
         'channel 12 of base/block5_conv3'
     """
 
+    argument_count = 1
+
     def __init__(self, layer, channel):
         self.layer, self.channel = layer, channel
 
@@ -27,7 +32,7 @@ class Channel(Target):
         return (network.address(self.layer),)
 
     def arguments(self, network, count):  # noqa: D102
-        return [_numbers(self.channel, _map_shape(network, self.layer)[-1:], count, "channel")]
+        return [_numbers(self.channel, map_shape(network, self.layer)[-1:], count, "channel")]
 
     def score(self, network, done, arguments):  # noqa: D102
         chosen = _channel(done.activations[network.address(self.layer)], arguments[0])
@@ -37,7 +42,7 @@ class Channel(Target):
         return (type(self), self.layer)
 
     def describe(self):  # noqa: D102
-        return f"channel {self.channel} of {_layer_name(self.layer)}"
+        return f"channel {self.channel} of {layer_name(self.layer)}"
 
 
 class Neuron(Target):
@@ -46,8 +51,11 @@ class Neuron(Target):
     Args:
         layer: the layer, as `Network.address` takes it.
         position: its place along the axes between batch and channels, such as `(row, column)`; or one per sample.
+            None for the middle, `size // 2` along each axis.
         channel: its number along the last axis, or one per sample.
     """
+
+    argument_count = 2
 
     def __init__(self, layer, position, channel):
         self.layer, self.position, self.channel = layer, position, channel
@@ -56,31 +64,40 @@ class Neuron(Target):
         return (network.address(self.layer),)
 
     def arguments(self, network, count):  # noqa: D102
-        shape = _map_shape(network, self.layer)
+        shape = map_shape(network, self.layer)
         if len(shape) == 2:
             raise TargetError(
-                f"The layer {_layer_name(self.layer)!r} has the output {shape}, without positions",
+                f"The layer {layer_name(self.layer)!r} has the output {shape}, without positions",
                 expected="a feature map",
                 mend="A unit of a dense layer is a kerasviz.targets.Channel",
             )
         return [
-            _numbers(self.position, shape[1:-1], count, "position", row=True),
+            np.full((count, len(shape) - 2), MIDDLE, np.int32)
+            if self.position is None
+            else _numbers(self.position, shape[1:-1], count, "position", row=True),
             _numbers(self.channel, shape[-1:], count, "channel"),
         ]
 
     def score(self, network, done, arguments):  # noqa: D102
         position, channel = arguments
         chosen = _channel(done.activations[network.address(self.layer)], channel)
+        position = tf.where(position == MIDDLE, tf.shape(chosen)[1:] // 2, position)
         return tf.gather_nd(chosen, position, batch_dims=1)
 
     def key(self):  # noqa: D102
         return (type(self), self.layer)
 
     def describe(self):  # noqa: D102
-        return f"neuron {self.position}, {self.channel} of {_layer_name(self.layer)}"
+        position = "in the middle" if self.position is None else f"at {self.position}"
+        return f"neuron {self.channel} {position} of {layer_name(self.layer)}"
 
 
-def _map_shape(network, layer):
+def map_shape(network, layer) -> tuple:
+    """The shape of a layer's output, None for free axes.
+
+    Raises:
+        TargetError: the layer has no one output.
+    """
     address = network.address(layer)
     shape = network.trace.shape_of(address.path)
     if shape is None:
@@ -120,5 +137,6 @@ def _channel(activation, channel):
     return tf.cast(tf.gather(moved, channel, axis=1, batch_dims=1), tf.float32)
 
 
-def _layer_name(layer):
+def layer_name(layer) -> str:
+    """What a user calls a layer, for titles."""
     return getattr(layer, "name", str(layer))

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 
 from kerasviz.errors import InputError, ModelError, SettingError, TargetError
-from kerasviz.generalization.ends import class_scores
 from kerasviz.network import Network
 from kerasviz.network.layers import walk
+from kerasviz.targets import class_scores
 
 
 def build_seeded(build, arguments: dict, seed: int, sample: np.ndarray) -> keras.Model:

@@ -1,13 +1,12 @@
-"""The two ends of a network that this wing looks at: the input that is changed, and the output that names a class."""
+"""The input that is changed, for methods that search or make images: which it is, and what happens to it first."""
 
 from collections.abc import Callable
 
 import tensorflow as tf
 
-from kerasviz.errors import InputError, SettingError, TargetError
-from kerasviz.network import Network
+from kerasviz.errors import InputError, SettingError
 from kerasviz.network.inputs import InputSpec
-from kerasviz.targets import ClassScore
+from kerasviz.network.network import Network
 
 
 def changed_input(network: Network, name: str | None = None) -> int:
@@ -37,35 +36,6 @@ def changed_input(network: Network, name: str | None = None) -> int:
             mend="Inputs are called as in model.inputs, or by their dict keys",
         )
     return [spec.name for spec in specs].index(name)
-
-
-def class_scores(network: Network, output: str | None = None):
-    """The scores of all classes, as a function of a `Pass`: `(N, K)` float32, before softmax or sigmoid.
-
-    An output of one unit under a sigmoid has the classes 0 and 1, whose scores are minus and plus the logit.
-
-    Args:
-        network: of one output or several.
-        output: the name of the output; needed where there are several.
-
-    Raises:
-        TargetError: there is no such output, or it does not name one class for each sample.
-
-    Warns:
-        KerasvizWarning: its softmax cannot be taken off.
-    """
-    goal = ClassScore(output=output)
-    name, width, binary = goal.describe_output(network)
-    shape = network.trace.outputs[name].shape
-    if len(shape) > 2 or (width == 1 and not binary):
-        raise TargetError(
-            f"The output {name!r} has the shape {shape}"
-            + (", and no sigmoid" if width == 1 and len(shape) <= 2 else ""),
-            expected="one score for each class, (N, K), or a single unit under a sigmoid",
-            mend="Whether the predicted class changes can be asked of classifiers of whole images only",
-        )
-    network.warn_of_heads()
-    return lambda done: goal.scores(network, done)
 
 
 def inside_graph(prepare: Callable, spec: InputSpec) -> Callable:
