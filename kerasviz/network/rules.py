@@ -12,6 +12,9 @@ For ReLU `f'(x)` is `[x > 0]`, so `guided` keeps what both others keep. For its 
 ReLU6 and `ReLU(max_value=…)` also stop at the cap, `threshold` moves the corner, and a leaky slope lets
 `slope · g` through below zero. `deconvnet` ignores all of these, as it ignores `x`.
 
+A fourth rule, `redirected`, explains nothing: it leads an optimization out of a start at which every unit is off.
+See there.
+
 Smooth activations (ELU, SELU, SiLU/swish, GELU, hard-swish, Mish, …) rectify nothing, and the papers give
 them no rule. They keep their own gradient unless `smooth=True` is asked for, which gates them alike:
 `guided` multiplies their derivative by `[g > 0]`, `deconvnet` puts `[g > 0]` in its place.
@@ -72,20 +75,45 @@ def deconvnet(activation):
     return _in_scope(RULE_SCOPE, activation, run)
 
 
+def redirected(activation):
+    """The activation with a gradient also where it is off for a whole sample: same output.
+
+    Where no gradient of a sample passes, all that arrives goes on, except what would drive units further off: with
+    `g` the gradient of a loss that is minimized, `g > 0` below the corner and `g < 0` above a cap are held back.
+    Where any of it passes, the gradient is the activation's own. As in the code of Olah, Mordvintsev and Schubert
+    2017, "Feature Visualization" (lucid, `redirected_relu_grad`).
+
+    Arguments and result as for `guided`.
+    """
+
+    def run(*args, **kwargs):
+        x = args[0] if args else next(iter(kwargs.values()))
+        x = tf.convert_to_tensor(x)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(x)
+            again = activation(*args, **kwargs)
+        return activation(*args, **kwargs) + _redirect(x, tape.gradient(again, x))
+
+    return _in_scope(RULE_SCOPE, activation, run)
+
+
 def kept(activation):
     """The activation as it is, marked as seen and left alone."""
     return _in_scope(KEPT_SCOPE, activation, activation)
 
 
+#: The rules that explain, by name.
 RULES = {"backprop": backprop, "deconvnet": deconvnet, "guided": guided}
 
 
 def get(rule: str):
-    """The function of a rule by its name.
+    """The function of a rule by its name, one of `RULES` or "redirected".
 
     Raises:
-        RuleError: the name is none of `RULES`.
+        RuleError: there is no such rule.
     """
+    if rule == "redirected":
+        return redirected
     if rule not in RULES:
         raise RuleError(
             f"No backward rule is called {rule!r}",
@@ -103,6 +131,18 @@ def _gate(y):
 @tf.custom_gradient
 def _pass_positive(x, output):
     return tf.identity(output), lambda g: (tf.nn.relu(g), None)
+
+
+@tf.custom_gradient
+def _redirect(x, derivative):
+    """Zeros, whose gradient is what `redirected` adds to the activation's own."""
+
+    def add(g):
+        off = tf.reduce_all(g * derivative == 0, axis=list(range(1, x.shape.rank)), keepdims=True)
+        further = tf.where(x > 0, g < 0, g > 0)
+        return tf.where(off & ~further, g, tf.zeros_like(g)), None
+
+    return tf.zeros_like(x), add
 
 
 def _in_scope(scope, activation, run):

@@ -26,7 +26,7 @@ class Adjustment(ABC):
 
         Args:
             images: after the step.
-            gradients: of the objective with respect to the images, before the step.
+            gradients: of the objective less the penalties with respect to the images, before the step.
             step: int32, 0 for the first.
         """
 

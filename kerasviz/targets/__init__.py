@@ -21,9 +21,11 @@ from kerasviz.targets.classes import ClassScore, LogProbability, class_scores
 from kerasviz.targets.custom import Custom
 from kerasviz.targets.each import Each
 from kerasviz.targets.layers import Direction, Diversity, Layer
+from kerasviz.targets.references import AlongActivation, MatchActivation
 from kerasviz.targets.units import Channel, Neuron
 
 __all__ = [
+    "AlongActivation",
     "Channel",
     "ClassScore",
     "Custom",
@@ -32,6 +34,7 @@ __all__ = [
     "Each",
     "Layer",
     "LogProbability",
+    "MatchActivation",
     "Neuron",
     "Target",
     "as_target",

@@ -1,20 +1,11 @@
 """A target of its own for each sample."""
 
-from typing import NamedTuple
-
 import numpy as np
 import tensorflow as tf
 
 from kerasviz.errors import TargetError
 from kerasviz.network import Pass
 from kerasviz.targets.base import Target
-
-
-class _Group(NamedTuple):
-    """Targets that one traced score serves: the first of them, and the samples that they are of."""
-
-    first: Target
-    samples: tuple[int, ...]
 
 
 class Each(Target):
@@ -38,47 +29,49 @@ class Each(Target):
                 expected="at least one, of kerasviz.targets",
                 mend="Wrap each with kerasviz.targets.as_target",
             )
-        samples: dict = {}
-        for i, target in enumerate(self.targets):
-            samples.setdefault(target.key(), []).append(i)
-        self._groups = [_Group(self.targets[rows[0]], tuple(rows)) for rows in samples.values()]
+        kinds = dict.fromkeys(target.key() for target in self.targets)
+        self._numbers = {key: number for number, key in enumerate(kinds)}
+        # One of each kind computes the scores of all of that kind, from arguments of their own.
+        self._kinds = [next(target for target in self.targets if target.key() == key) for key in kinds]
 
     @property
     def argument_count(self):
         """As for every target."""
-        return sum(group.first.argument_count for group in self._groups)
+        return 1 + sum(kind.argument_count for kind in self._kinds)
 
     @property
     def alone(self):
         """As for every target."""
-        return all(group.first.alone for group in self._groups)
+        return all(kind.alone for kind in self._kinds)
 
     def addresses(self, network):  # noqa: D102
-        return tuple(dict.fromkeys(address for group in self._groups for address in group.first.addresses(network)))
+        return tuple(dict.fromkeys(address for kind in self._kinds for address in kind.addresses(network)))
 
     def arguments(self, network, count):  # noqa: D102
         if count != len(self.targets):
             raise TargetError(
                 f"{len(self.targets)} targets for {count} samples", expected="one a sample", mend="Give as many"
             )
-        found = []
-        for group in self._groups:
-            own = zip(*(self.targets[i].arguments(network, 1) for i in group.samples), strict=True)
-            # A row for every sample of the batch, so that they can be told apart by batch like all arguments.
-            found += [_spread(np.concatenate(rows), group.samples, count) for rows in own]
+        numbers = np.array([self._numbers[target.key()] for target in self.targets], np.int32)
+        found = [numbers]
+        for number in range(len(self._kinds)):
+            samples = np.flatnonzero(numbers == number)
+            own = zip(*(self.targets[i].arguments(network, 1) for i in samples), strict=True)
+            found += [_spread(np.concatenate(rows), samples, count) for rows in own]
         return found
 
     def score(self, network, done, arguments):  # noqa: D102
-        scores, rest = [], list(arguments)
-        for group in self._groups:
-            own, rest = rest[: group.first.argument_count], rest[group.first.argument_count :]
-            picked = _picked(done, group.samples)
-            scores.append(group.first.score(network, picked, [tf.gather(part, group.samples) for part in own]))
-        order = np.argsort([i for group in self._groups for i in group.samples])
-        return tf.gather(tf.concat(scores, axis=0), order)
+        numbers, *rest = arguments
+        places, scores = [], []
+        for number, kind in enumerate(self._kinds):
+            own, rest = rest[: kind.argument_count], rest[kind.argument_count :]
+            samples = tf.where(numbers == number)[:, 0]
+            scores.append(kind.score(network, _picked(done, samples), [tf.gather(part, samples) for part in own]))
+            places.append(tf.cast(samples, tf.int32))
+        return tf.dynamic_stitch(places, scores)
 
     def key(self):  # noqa: D102
-        return (type(self), *((group.first.key(), group.samples) for group in self._groups))
+        return (type(self), *(kind.key() for kind in self._kinds))
 
     def describe(self):  # noqa: D102
         return "; ".join(target.describe() for target in self.targets)
@@ -91,6 +84,7 @@ def _picked(done, samples):
 
 
 def _spread(rows, samples, count):
+    """Arguments with a row for every sample of the batch, so that any part of the batch can be taken."""
     spread = np.zeros((count, *rows.shape[1:]), rows.dtype)
-    spread[list(samples)] = rows
+    spread[samples] = rows
     return spread

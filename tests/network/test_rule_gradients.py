@@ -76,3 +76,33 @@ def test_a_prelu_has_a_slope_per_channel_under_the_guided_rule():
 def test_an_unknown_rule_is_named_with_the_known_ones():
     with pytest.raises(RuleError, match=r"'guide'.*'backprop', 'deconvnet', 'guided'"):
         rules.get("guide")
+
+
+# A row each: inputs, the gradient that arrives (of a loss), what goes on.
+REDIRECTED = [
+    ("off everywhere: what would switch units on goes on", [-1, -2, -3], [1, -1, -2], [0, -1, -2]),
+    ("on somewhere: the gradient is its own", [-1, -2, 3], [1, -1, -2], [0, 0, -2]),
+    ("on, but without a gradient there", [-1, -2, 3], [1, -1, 0], [0, -1, 0]),
+    ("on everywhere", [1, 2, 3], [1, -1, -2], [1, -1, -2]),
+]
+
+
+@pytest.mark.parametrize("case", REDIRECTED, ids=lambda case: case[0])
+def test_the_redirected_gradient_of_a_relu(case):
+    _, x, g, expected = case
+    np.testing.assert_array_equal(below(rules.redirected(tf.nn.relu), [x], [g]), [expected])
+    np.testing.assert_array_equal(rules.redirected(tf.nn.relu)(tf.constant([x], tf.float32)), [np.maximum(x, 0)])
+
+
+def test_the_redirected_gradient_below_and_above_a_cap():
+    x, g = [[-1.0, -1, 7, 7]], [[2.0, -2, 2, -2]]
+    np.testing.assert_array_equal(below(rules.redirected(tf.nn.relu6), x, g), [[0, -2, 2, 0]])
+
+
+def test_each_sample_is_redirected_alone():
+    x, g = [[-1.0, -1], [-1, 1]], [[-2.0, 2], [-2, 2]]
+    np.testing.assert_array_equal(below(rules.redirected(tf.nn.relu), x, g), [[-2, 0], [0, 2]])
+
+
+def test_the_redirected_rule_is_none_that_explains():
+    assert rules.get("redirected") is rules.redirected and "redirected" not in rules.RULES
