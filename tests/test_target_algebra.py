@@ -146,6 +146,22 @@ def test_a_direction_is_a_dot_product(network, conv2, rng):
     np.testing.assert_allclose(sharp, (dots * np.maximum(cosines, 0.1) ** 2).mean((1, 2)), rtol=1e-4)
 
 
+def test_a_direction_has_a_gradient_where_units_are_off(network):
+    objective = T.Direction("out_relu", np.arange(1, 7), cosine=2)
+    dead = network.address("out_relu")
+
+    @tf.function(autograph=False)
+    def slope(tensors, arguments, nothing):
+        with tf.GradientTape() as tape:
+            tape.watch(nothing)
+            done = network.forward(tensors, (dead,), stand_ins={dead: nothing})
+            score = objective.score(network, done, arguments)
+        return tape.gradient(score, nothing)
+
+    found = slope([IMAGES], objective.arguments(network, 3), tf.zeros((3, 3, 3, 6)))
+    assert np.isfinite(found).all()
+
+
 def test_a_unit_vector_is_a_channel(network):
     direction, channel = scores(network, [T.Direction("conv2", np.eye(6)[2]), T.Channel("conv2", 2)])
     np.testing.assert_allclose(direction, channel, rtol=1e-5)

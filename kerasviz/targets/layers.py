@@ -7,6 +7,9 @@ from kerasviz.errors import TargetError
 from kerasviz.targets.base import Target, as_array
 from kerasviz.targets.units import layer_name, map_shape
 
+#: The least cosine that a dot product is multiplied by.
+_LEAST_COSINE = 0.1
+
 
 class Layer(Target):
     """The mean square of all activations of a layer: what DeepDream raises.
@@ -30,7 +33,7 @@ class Layer(Target):
         return (network.address(self.layer),)
 
     def score(self, network, done, arguments):  # noqa: D102
-        return tf.reduce_mean(tf.square(_rows(done.activations[network.address(self.layer)])), axis=(1, 2))
+        return tf.reduce_mean(tf.square(rows_of(done.activations[network.address(self.layer)])), axis=(1, 2))
 
     def key(self):  # noqa: D102
         return (type(self), self.layer)
@@ -82,12 +85,10 @@ class Direction(Target):
 
     def score(self, network, done, arguments):  # noqa: D102
         (vector,) = arguments
-        rows = _rows(done.activations[network.address(self.layer)])
+        rows = rows_of(done.activations[network.address(self.layer)])
         dots = tf.einsum("npc,nc->np", rows, vector)
-        if self.cosine:
-            lengths = tf.norm(rows, axis=2) * tf.norm(vector, axis=1)[:, None]
-            dots *= tf.maximum(tf.math.divide_no_nan(dots, lengths), 0.1) ** self.cosine
-        return tf.reduce_mean(dots, axis=1)
+        squares = tf.reduce_sum(tf.square(rows), axis=2) * tf.reduce_sum(tf.square(vector), axis=1)[:, None]
+        return tf.reduce_mean(sharpened(dots, squares, self.cosine), axis=1)
 
     def key(self):  # noqa: D102
         return (type(self), self.layer, self.cosine)
@@ -122,7 +123,7 @@ class Diversity(Target):
         return (network.address(self.layer),)
 
     def score(self, network, done, arguments):  # noqa: D102
-        rows = _rows(done.activations[network.address(self.layer)])
+        rows = rows_of(done.activations[network.address(self.layer)])
         grams = tf.reshape(tf.matmul(rows, rows, transpose_a=True), (tf.shape(rows)[0], rows.shape[-1] ** 2))
         grams = tf.math.l2_normalize(grams, axis=1)
         # All pairs, less each image with itself.
@@ -136,6 +137,23 @@ class Diversity(Target):
         return f"diversity of {layer_name(self.layer)}"
 
 
-def _rows(activation):
+def rows_of(activation) -> tf.Tensor:
     """A feature map as `(N, positions, channels)` float32."""
     return tf.cast(tf.reshape(activation, (tf.shape(activation)[0], -1, activation.shape[-1])), tf.float32)
+
+
+def sharpened(dots, squares, power: float) -> tf.Tensor:
+    """Dot products, each times a power of the cosine between its two vectors.
+
+    The cosine counts as at least 0.1, so that what points elsewhere can still turn.
+
+    Args:
+        dots: the dot products.
+        squares: the product of the squared lengths of both vectors, of the same shape.
+        power: 0 leaves the dot products as they are.
+    """
+    if not power:
+        return dots
+    # Where either length is zero so is the dot product; the root of zero has no finite gradient.
+    cosines = dots * tf.math.rsqrt(tf.where(squares > 0, squares, 1.0))
+    return dots * tf.maximum(cosines, _LEAST_COSINE) ** power
