@@ -1,8 +1,6 @@
 """`Explanation`: what every explainer returns."""
 
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,8 +9,9 @@ import numpy as np
 
 import kerasviz
 from kerasviz import plotting
-from kerasviz.errors import InputError, LoadError
+from kerasviz.errors import InputError
 from kerasviz.plotting.naming import class_name
+from kerasviz.reading import read_arrays, read_json, reading
 from kerasviz.writing import write_folder
 
 _ARRAYS = "arrays.npz"
@@ -127,14 +126,12 @@ class Explanation:
             LoadError: the folder holds no saved explanation, or a damaged one.
         """
         folder = Path(folder)
-        try:
-            manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-            # Opened here, since numpy leaves a damaged archive open.
-            with (folder / _ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                groups = {"values": {}, "extras": {}}
-                for name in arrays.files:
-                    group, _, key = name.partition("/")
-                    groups.setdefault(group, {})[key] = arrays[name]
+        with reading(folder, "explanation", "a folder that Explanation.save wrote"):
+            manifest = read_json(folder / _MANIFEST)
+            groups = {"values": {}, "extras": {}}
+            for name, array in read_arrays(folder / _ARRAYS).items():
+                group, _, key = name.partition("/")
+                groups.setdefault(group, {})[key] = array
             values = groups["values"]
             return cls(
                 values[""] if list(values) == [""] else values,
@@ -143,12 +140,6 @@ class Explanation:
                 extras=groups["extras"],
                 **{name: manifest[name] for name in ("method", "signed", "kind", "layer", "settings")},
             )
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise LoadError(
-                f"{str(folder)!r} holds no explanation that can be read: {error}",
-                expected="a folder that Explanation.save wrote",
-                mend="Save the explanation again",
-            ) from error
 
     def _one(self):
         if isinstance(self.values, dict):

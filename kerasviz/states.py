@@ -2,14 +2,13 @@
 
 import json
 import warnings
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from kerasviz.errors import KerasvizWarning, SaveError
+from kerasviz.reading import DAMAGED, read_arrays
 
 
 def read_state(path: Path) -> tuple[dict, dict[str, np.ndarray]] | None:
@@ -19,12 +18,11 @@ def read_state(path: Path) -> tuple[dict, dict[str, np.ndarray]] | None:
         KerasvizWarning: the file is damaged, and passed over.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
+        arrays = read_arrays(path)
         return json.loads(arrays.pop("about").tobytes()), arrays
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except DAMAGED as error:
         warnings.warn(
             f"The state in {str(path)!r} cannot be read ({error}): the work starts anew", KerasvizWarning, stacklevel=3
         )

@@ -274,7 +274,7 @@ def damage(folder, name, change):
 def test_damaged_folders_are_load_errors(heat, tmp_path, name, change):
     heat.save(tmp_path / "out")
     damage(tmp_path / "out", name, change)
-    with pytest.raises(LoadError, match="Save the explanation again"):
+    with pytest.raises(LoadError, match="holds no explanation"):
         Explanation.load(tmp_path / "out")
 
 

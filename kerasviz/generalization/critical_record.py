@@ -1,8 +1,5 @@
 """`CriticalSamples`: which samples are critical, and the points that show it."""
 
-import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,9 +9,10 @@ import numpy as np
 
 import kerasviz
 from kerasviz import plotting
-from kerasviz.errors import InputError, LoadError
+from kerasviz.errors import InputError
 from kerasviz.plotting.counts import drawable
 from kerasviz.plotting.naming import class_name
+from kerasviz.reading import read_arrays, read_json, reading
 from kerasviz.writing import write_csv, write_files, write_json
 
 _ARRAYS, _MANIFEST, _TABLE, _PICTURE = "arrays.npz", "manifest.json", "samples.csv", "found.png"
@@ -165,18 +163,10 @@ class CriticalSamples:
             LoadError: the folder holds no critical samples, or damaged ones.
         """
         folder = Path(folder)
-        try:
-            manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-            # Opened here, since numpy leaves a damaged archive open.
-            with (folder / _ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                kept = {name: arrays[name] for name in _FIELDS}
+        with reading(folder, "critical samples", "a folder that CriticalSamples.save wrote"):
+            manifest, arrays = read_json(folder / _MANIFEST), read_arrays(folder / _ARRAYS)
+            kept = {name: arrays[name] for name in _FIELDS}
             return cls(**kept, radius=float(manifest["radius"]), settings=manifest["settings"])
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise LoadError(
-                f"{str(folder)!r} holds no critical samples that can be read: {error}",
-                expected="a folder that CriticalSamples.save wrote",
-                mend="Save them again",
-            ) from error
 
     def _checked(self, images):
         images = np.asarray(images)

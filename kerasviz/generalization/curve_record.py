@@ -1,9 +1,6 @@
 """`CriticalSampleCurve`: the critical sample ratio over the radius."""
 
-import json
 import warnings
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 import kerasviz
-from kerasviz.errors import InputError, KerasvizWarning, LoadError
+from kerasviz.errors import InputError, KerasvizWarning
 from kerasviz.plotting.counts import check_count
 from kerasviz.plotting.naming import class_name
+from kerasviz.reading import read_arrays, read_json, reading
 from kerasviz.writing import write_csv, write_files, write_json
 
 _ARRAYS, _MANIFEST, _CURVE, _SAMPLES, _PICTURE = "arrays.npz", "manifest.json", "curve.csv", "samples.csv", "curve.png"
@@ -187,19 +185,11 @@ class CriticalSampleCurve:
             LoadError: the folder holds no critical sample curve, or a damaged one.
         """
         folder = Path(folder)
-        try:
-            manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-            # Opened here, since numpy leaves a damaged archive open.
-            with (folder / _ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                kept = {name: arrays[name] for name in _FIELDS}
-                points = arrays["points"] if "points" in arrays.files else None
-            return cls(**kept, points=points, settings=manifest["settings"])
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise LoadError(
-                f"{str(folder)!r} holds no critical sample curve that can be read: {error}",
-                expected="a folder that CriticalSampleCurve.save or `kerasviz memorization` wrote",
-                mend="Save it again",
-            ) from error
+        by = "a folder that CriticalSampleCurve.save or `kerasviz memorization` wrote"
+        with reading(folder, "critical sample curve", by):
+            manifest, arrays = read_json(folder / _MANIFEST), read_arrays(folder / _ARRAYS)
+            kept = {name: arrays[name] for name in _FIELDS}
+            return cls(**kept, points=arrays.get("points"), settings=manifest["settings"])
 
     @classmethod
     def joined(cls, parts: Sequence["CriticalSampleCurve"]) -> "CriticalSampleCurve":

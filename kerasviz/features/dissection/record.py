@@ -1,9 +1,6 @@
 """`Dissection`: what network dissection finds out about the units of a layer."""
 
 import dataclasses
-import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,8 +11,9 @@ import numpy as np
 
 import kerasviz
 from kerasviz.data.concepts.base import Concept, ConceptData
-from kerasviz.errors import InputError, LoadError
+from kerasviz.errors import InputError
 from kerasviz.features.dissection.tallies import Tallies
+from kerasviz.reading import read_arrays, read_json, reading
 from kerasviz.writing import write_folder, write_json
 
 _ARRAYS, _ABOUT = "arrays.npz", "dissection.json"
@@ -213,11 +211,8 @@ class Dissection:
             LoadError: the folder holds no saved dissection, or a damaged one.
         """
         folder = Path(folder)
-        try:
-            about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
-            # Opened here, since numpy leaves a damaged archive open.
-            with (folder / _ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
+        with reading(folder, "dissection", "a folder that Dissection.save wrote"):
+            about, arrays = read_json(folder / _ABOUT), read_arrays(folder / _ARRAYS)
             counted = {group: [arrays.get(f"{group}/{name}") for name in _COUNTS] for group in ("tallies", "chance")}
             top = TopImages(*(arrays[f"top/{name}"] for name in ("numbers", "values", "masks")), tuple(about["names"]))
             return cls(
@@ -228,14 +223,6 @@ class Dissection:
                 top=top,
                 **{name: _hard(about[name]) for name in _PLAIN},
             )
-        except (
-            OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error
-        ) as error:  # fmt: skip
-            raise LoadError(
-                f"{str(folder)!r} holds no dissection that can be read: {error}",
-                expected="a folder that Dissection.save wrote",
-                mend="Save the dissection again",
-            ) from error
 
 
 def _best(iou):

@@ -1,17 +1,14 @@
 """Activations in a folder: an archive for each layer, pictures, and a manifest that names them."""
 
-import json
 import re
-import zipfile
-import zlib
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from kerasviz import plotting
-from kerasviz.errors import LoadError
 from kerasviz.features.maps.figures import BY_AXES
+from kerasviz.reading import read_arrays, read_json, reading
 from kerasviz.writing import write_files, write_json
 
 _MANIFEST = "manifest.json"
@@ -39,22 +36,14 @@ def save(activations, folder, *, pictures: bool, overwrite: bool) -> Path:
 def load(folder) -> dict[str, np.ndarray]:
     """The values that `save` wrote, by path."""
     folder = Path(folder)
-    try:
-        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+    with reading(folder, "activations", "a folder that Activations.save wrote"):
+        manifest = read_json(folder / _MANIFEST)
         values = {}
         for layer in manifest["layers"]:
-            # Opened here, since numpy leaves a damaged archive open.
-            with (folder / Path(layer["file"]).name).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                values[layer["path"]] = arrays[_ARRAY]
+            values[layer["path"]] = read_arrays(folder / Path(layer["file"]).name)[_ARRAY]
             if list(values[layer["path"]].shape) != layer["shape"]:
                 raise ValueError(f"the values of {layer['path']!r} have another shape")
         return values
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise LoadError(
-            f"{str(folder)!r} holds no activations that can be read: {error}",
-            expected="a folder that Activations.save wrote",
-            mend="Save the activations again",
-        ) from error
 
 
 def _pictures(activations, path, stem):

@@ -1,8 +1,6 @@
 """The samples of a data set that activate each channel of a layer the most, and where."""
 
 import warnings
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,13 +8,14 @@ import numpy as np
 
 from kerasviz import plotting
 from kerasviz.checks import checked_count
-from kerasviz.errors import InputError, KerasvizWarning, LoadError, SaveError
+from kerasviz.errors import InputError, KerasvizWarning, SaveError
 from kerasviz.features.units.patches import boxes_in, collect, field_of, montage, source_of
 from kerasviz.features.units.ranking import rank
 from kerasviz.network import Network
 from kerasviz.network.layers import Address
 from kerasviz.network.streaming import Stream
 from kerasviz.plotting.counts import drawable
+from kerasviz.reading import read_arrays, reading
 from kerasviz.writing import write_files
 
 _AXES = {1: ("position",), 2: ("row", "column"), 3: ("depth", "row", "column")}
@@ -148,17 +147,10 @@ class TopActivations:
         Raises:
             LoadError: there is no such file, or a damaged or foreign one.
         """
-        try:
-            with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as held:
-                arrays = {name: held[name] for name in held.files}
+        with reading(path, "top activations", "a file that TopActivations.save wrote"):
+            arrays = read_arrays(Path(path))
             scalars = {name: arrays.pop(name).item() for name in ("layer", "input", "total")}
             return cls(**arrays, **scalars)
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise LoadError(
-                f"{str(path)!r} holds no top activations that can be read: {error}",
-                expected="a file that TopActivations.save wrote",
-                mend="Save them again",
-            ) from error
 
     def _boxes_in(self, field):
         held, boxes = self.images >= 0, np.zeros_like(self.boxes)

@@ -1,8 +1,5 @@
 """`RandomizationResult`: what a randomization test found."""
 
-import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 import kerasviz
-from kerasviz.errors import LoadError, SettingError
+from kerasviz.errors import SettingError
+from kerasviz.reading import read_arrays, read_json, reading
 from kerasviz.writing import write_csv, write_folder, write_json
 
 _ARRAYS, _ABOUT, _TABLE = "curves.npz", "randomization.json", "table.csv"
@@ -186,25 +184,14 @@ class RandomizationResult:
             LoadError: the folder holds no saved result, or a damaged one.
         """
         folder = Path(folder)
-        try:
-            about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
-            # Opened here, since numpy leaves a damaged archive open.
-            with (folder / _ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
+        with reading(folder, "result of a randomization test", "a folder that RandomizationResult.save wrote"):
+            about, arrays = read_json(folder / _ABOUT), read_arrays(folder / _ARRAYS)
             runs = {}
             for number, each in enumerate(about["runs"]):
                 start = f"{number}/"
                 curves = {name.removeprefix(start): arrays[name] for name in arrays if name.startswith(start)}
                 runs[each["data"], each["regularization"]] = RandomizationRun.of(each, curves)
             return cls(runs, about["settings"])
-        except (
-            OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error
-        ) as error:  # fmt: skip
-            raise LoadError(
-                f"{str(folder)!r} holds no result of a randomization test that can be read: {error}",
-                expected="a folder that RandomizationResult.save wrote",
-                mend="Save the result again",
-            ) from error
 
 
 def _row(run):

@@ -1,0 +1,62 @@
+"""Results that were saved, read again: what is missing, damaged or foreign is one kind of error."""
+
+import json
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from kerasviz.errors import LoadError
+
+#: What reading a file raises that is missing, damaged, or of something else.
+DAMAGED = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+@contextmanager
+def reading(path, what: str, by: str) -> Iterator[None]:
+    """Turn whatever goes wrong inside into one error.
+
+    Args:
+        path: of the folder or file that is read.
+        what: it should hold: "explanation", "critical samples".
+        by: what was written by whom: "a folder that Explanation.save wrote".
+
+    Raises:
+        LoadError: what is inside raised one of `DAMAGED`.
+
+    Example:
+        >>> with reading("nowhere", "explanation", "a folder that Explanation.save wrote"):
+        ...     read_json(Path("nowhere/manifest.json"))
+        Traceback (most recent call last):
+        kerasviz.errors.LoadError: 'nowhere' holds no explanation that can be read: ...
+    """
+    try:
+        yield
+    except DAMAGED as error:
+        raise LoadError(
+            f"{str(path)!r} holds no {what} that can be read: {error}", expected=by, mend="Save it again"
+        ) from error
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of a file that `numpy.savez` wrote, by name; none of them is code."""
+    # Opened here, since numpy leaves a damaged archive open.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def read_json(path: Path):
+    """The document in a JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))
