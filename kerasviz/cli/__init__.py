@@ -21,14 +21,18 @@ import kerasviz
 from kerasviz.cli.activations import activations
 from kerasviz.cli.demo import demo
 from kerasviz.cli.dissect import dissect
+from kerasviz.cli.dream import dream
 from kerasviz.cli.explain import explain
 from kerasviz.cli.filters import filters
+from kerasviz.cli.fool import fool
 from kerasviz.cli.inspect import inspect
 from kerasviz.cli.localize import localize
 from kerasviz.cli.memorization import memorization
 from kerasviz.cli.methods import methods
 from kerasviz.cli.occlude import occlude
+from kerasviz.cli.perturb import perturb
 from kerasviz.cli.reconstruct import reconstruct
+from kerasviz.cli.visualize import visualize
 
 app = typer.Typer(
     name="kerasviz",
@@ -45,7 +49,21 @@ def _add(command, **options):
     app.command(help=re.sub(r"(?<=\S) {2,}", " ", getdoc(command)), **options)(command)
 
 
-for _command in (activations, dissect, explain, filters, inspect, localize, memorization, occlude, reconstruct):
+for _command in (
+    activations,
+    dissect,
+    dream,
+    explain,
+    filters,
+    fool,
+    inspect,
+    localize,
+    memorization,
+    occlude,
+    perturb,
+    reconstruct,
+    visualize,
+):
     _add(_command, no_args_is_help=True)
 for _command in (methods, demo):
     _add(_command)

@@ -99,8 +99,12 @@ class Classes:
         """The `target=` of an explainer for one class per sample."""
         return indices if self.output is None else (self.output, indices)
 
-    def resolve(self, given: str) -> int:
-        """The class that a word of `--target` means: a number, or a label in any case.
+    def resolve(self, given: str, option: str = "--target") -> int:
+        """The class that a word of an option means: a number, or a label in any case.
+
+        Args:
+            given: the word.
+            option: where, for the messages.
 
         Raises:
             TargetError: no class, or several, fit; the message lists the nearest.
@@ -108,14 +112,14 @@ class Classes:
         if given.isdecimal():
             if int(given) >= self.count:
                 raise TargetError(
-                    f"--target {given} is not among the {self.count} classes",
+                    f"{option} {given} is not among the {self.count} classes",
                     expected=f"0 to {self.count - 1}",
                     mend="Classes are counted from 0",
                 )
             return int(given)
         if self.labels is None:
             raise TargetError(
-                f"--target {given!r} is a label, and the model's labels are not known",
+                f"{option} {given!r} is a label, and the model's labels are not known",
                 expected="a class number",
                 mend="Name a file with the labels by --labels",
             )
@@ -125,7 +129,7 @@ class Classes:
             return fitting[0]
         if fitting:
             raise TargetError(
-                f"--target {given!r} fits {len(fitting)} classes",
+                f"{option} {given!r} fits {len(fitting)} classes",
                 expected="one class",
                 mend=f"Give its number: {' or '.join(map(str, fitting))}",
             )
