@@ -103,5 +103,7 @@ def test_commands_in_the_readme_are_understood():
         assert name in group.commands, name
         # Parses, checks options and required arguments, and runs nothing.
         context = group.commands[name].make_context(name, list(arguments))
-        for method in context.params.get("method", ()):
+        asked = context.params.get("method", ())
+        # `fool` and `perturb` have methods of their own, one of which typer has checked.
+        for method in () if isinstance(asked, str) else asked:
             assert method == "all" or method_name(method) in methods()
