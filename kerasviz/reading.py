@@ -60,3 +60,18 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 def read_json(path: Path):
     """The document in a JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def holds_only(folder: Path, manifest: str, holds: str) -> bool:
+    """Whether a folder holds what was saved there, and nothing beside it, so that it may be replaced.
+
+    Args:
+        folder: need not exist.
+        manifest: the name of the JSON file that says under "holds" what the folder holds, and lists its "files".
+        holds: what it has to say.
+    """
+    try:
+        said = read_json(folder / manifest)
+        return said["holds"] == holds and {path.name for path in folder.iterdir()} <= set(said["files"])
+    except DAMAGED:
+        return False

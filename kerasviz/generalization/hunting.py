@@ -9,9 +9,8 @@ import tensorflow as tf
 
 from kerasviz.generalization.searches import Search
 from kerasviz.network import Network
+from kerasviz.network.neighborhood import box
 
-#: Rounding to single precision moves a number by less than this part of it.
-_ROUNDING = 2.0**-23
 #: The first part in so many of the steps that ends with a look.
 _LOOKS = 25
 
@@ -98,7 +97,7 @@ class Hunter:
         classes = tf.argmax(self._scores_at(tensors, own), axis=1, output_type=tf.int32)
         points = own
         if self.search.random_start:
-            low, high = self._box(own, radius)
+            low, high = box(own, radius, self.bounds)
             points = low + (high - low) * tf.random.stateless_uniform(tf.shape(own)[1:], seed, alg="philox")
             points = tf.clip_by_value(points, low, high)
         return Hunted(points, tf.fill(tf.shape(classes), -1), classes, classes)
@@ -119,14 +118,14 @@ class Hunter:
         return self._advanced(tensors, state, radius, seed, first, last, compact=True)
 
     def _advanced(self, tensors, state, radius, seed, first, last, *, compact):
-        box = self._box(tensors[self.number], radius)
-        lengths = tuple(tf.cast(radius * part, box[0].dtype) for part in (self.search.step, self.search.noise))
+        sides = box(tensors[self.number], radius, self.bounds)
+        lengths = tuple(tf.cast(radius * part, sides[0].dtype) for part in (self.search.step, self.search.noise))
 
         def moved(t, state):
             if not compact:
-                return t + 1, self._moved(tensors, box, lengths, state, seed, t)
+                return t + 1, self._moved(tensors, sides, lengths, state, seed, t)
             rows = tf.where(state.steps < 0)
-            left = tf.nest.map_structure(lambda part: tf.gather_nd(part, rows), (tensors, box, state))
+            left = tf.nest.map_structure(lambda part: tf.gather_nd(part, rows), (tensors, sides, state))
             new = self._moved(*left[:2], lengths, left[2], seed, t)
             return t + 1, Hunted(
                 *(tf.tensor_scatter_nd_update(old, rows, part) for old, part in zip(state, new, strict=True))
@@ -143,9 +142,9 @@ class Hunter:
             lambda: state,
         )
 
-    def _moved(self, tensors, box, lengths, state, seed, t):
+    def _moved(self, tensors, sides, lengths, state, seed, t):
         """The state after one step more; what is found is seen, and stays where it is."""
-        (low, high), (step, noise) = box, lengths
+        (low, high), (step, noise) = sides, lengths
         finishing = t >= self.search.steps - self.search.finish
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(state.points)
@@ -164,18 +163,6 @@ class Hunter:
     def _scores_at(self, tensors, points):
         tensors = [self.preprocess(points) if i == self.number else tensor for i, tensor in enumerate(tensors)]
         return self.scores(self.network.forward(tensors))
-
-    def _box(self, own, radius):
-        """The sides of the box: the outermost numbers of single precision that are no further than the radius."""
-        exact = tf.cast(own, tf.float64)
-        low, high = (tf.cast(side, own.dtype) for side in (exact - radius, exact + radius))
-        low = tf.where(tf.cast(low, tf.float64) < exact - radius, low + tf.abs(low) * _ROUNDING, low)
-        high = tf.where(tf.cast(high, tf.float64) > exact + radius, high - tf.abs(high) * _ROUNDING, high)
-        # Where images are far larger than the radius, a side may lie beyond the image itself.
-        low, high = tf.minimum(low, own), tf.maximum(high, own)
-        if self.bounds is None:
-            return low, high
-        return tf.maximum(low, self.bounds[0]), tf.minimum(high, self.bounds[1])
 
 
 def _looked(state, scores, t):

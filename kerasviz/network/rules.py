@@ -138,6 +138,7 @@ def _redirect(x, derivative):
     """Zeros, whose gradient is what `redirected` adds to the activation's own."""
 
     def add(g):
+        g = tf.convert_to_tensor(g)  # a gather above gives its gradient in slices
         off = tf.reduce_all(g * derivative == 0, axis=list(range(1, x.shape.rank)), keepdims=True)
         further = tf.where(x > 0, g < 0, g > 0)
         return tf.where(off & ~further, g, tf.zeros_like(g)), None

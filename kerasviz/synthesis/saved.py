@@ -1,16 +1,13 @@
 """Folders of synthesized images: what `SynthesizedImages.save` writes, and how it is read again."""
 
-import json
 import re
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 import kerasviz
 from kerasviz import plotting
-from kerasviz.errors import LoadError
+from kerasviz.reading import holds_only, read_arrays, read_json, reading
 from kerasviz.writing import plain, write_json
 
 MANIFEST = "manifest.json"
@@ -58,11 +55,8 @@ def read(folder: Path) -> dict:
     Raises:
         LoadError: it holds none, or damaged ones.
     """
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        # Opened here, since numpy leaves a damaged archive open.
-        with (folder / _ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+    with reading(folder, HOLDS, "a folder that SynthesizedImages.save or `kerasviz visualize` wrote"):
+        manifest, arrays = read_json(folder / MANIFEST), read_arrays(folder / _ARRAYS)
         low, high = arrays.pop("range").tolist()
         history = {name.partition("/")[2]: arrays.pop(name) for name in list(arrays) if name.startswith("history/")}
         fields = {name: arrays[name] for name in ("images", "scores")}
@@ -76,12 +70,6 @@ def read(folder: Path) -> dict:
             "history": history,
             "settings": manifest["settings"],
         }
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise LoadError(
-            f"{str(folder)!r} holds no synthesized images that can be read: {error}",
-            expected="a folder that SynthesizedImages.save or `kerasviz visualize` wrote",
-            mend="Save them again",
-        ) from error
 
 
 def is_saved(folder, holds: str = HOLDS) -> bool:
@@ -91,12 +79,7 @@ def is_saved(folder, holds: str = HOLDS) -> bool:
         folder: need not exist.
         holds: what its manifest has to say that it holds.
     """
-    try:
-        manifest = json.loads((Path(folder) / MANIFEST).read_text(encoding="utf-8"))
-        there = {path.name for path in Path(folder).iterdir()}
-        return manifest["holds"] == holds and there <= set(manifest["files"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+    return holds_only(Path(folder), MANIFEST, holds)
 
 
 def _safe(name):

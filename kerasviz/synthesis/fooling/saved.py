@@ -1,8 +1,5 @@
 """Folders of fooling images: what `FoolingImages.save` writes, and how it is read again."""
 
-import json
-import zipfile
-import zlib
 from collections import Counter
 from pathlib import Path
 
@@ -10,7 +7,7 @@ import numpy as np
 
 import kerasviz
 from kerasviz import plotting
-from kerasviz.errors import LoadError
+from kerasviz.reading import holds_only, read_arrays, read_json, reading
 from kerasviz.writing import plain, write_csv, write_json
 
 _ARRAYS, _MANIFEST, _TABLE, _SHEET = "arrays.npz", "manifest.json", "images.csv", "sheet.png"
@@ -61,32 +58,18 @@ def read(folder: Path) -> dict:
     Raises:
         LoadError: it holds none, or damaged ones.
     """
-    try:
-        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-        # Opened here, since numpy leaves a damaged archive open.
-        with (folder / _ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+    with reading(folder, _HOLDS, "a folder that FoolingImages.save or `kerasviz fool` wrote"):
+        manifest, arrays = read_json(folder / _MANIFEST), read_arrays(folder / _ARRAYS)
         low, high = arrays.pop("range").tolist()
         history = {name.partition("/")[2]: arrays[name] for name in arrays if name.startswith("history/")}
         fields = {name: arrays[name] for name in _FIELDS} | {name: arrays.get(name) for name in _SAVED}
         told = {name: manifest[name] for name in ("wanted", "method", "settings")}
         return {**fields, **told, "low": low, "high": high, "history": history}
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise LoadError(
-            f"{str(folder)!r} holds no fooling images that can be read: {error}",
-            expected="a folder that FoolingImages.save or `kerasviz fool` wrote",
-            mend="Save them again",
-        ) from error
 
 
 def is_saved(folder) -> bool:
     """Whether a folder holds fooling images that were saved, and nothing beside them."""
-    try:
-        manifest = json.loads((Path(folder) / _MANIFEST).read_text(encoding="utf-8"))
-        there = {path.name for path in Path(folder).iterdir()}
-        return manifest["holds"] == _HOLDS and there <= set(manifest["files"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+    return holds_only(Path(folder), _MANIFEST, _HOLDS)
 
 
 def _names(classes):

@@ -1,8 +1,5 @@
 """`TrainedGenerator`: a generator with all that it takes to use it, in one folder."""
 
-import json
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +11,7 @@ import kerasviz
 from kerasviz.checks import checked_count, checked_number
 from kerasviz.errors import InputError, LoadError
 from kerasviz.network import loading
+from kerasviz.reading import read_arrays, read_json, reading
 from kerasviz.synthesis.settings import preprocess_name
 from kerasviz.writing import write_folder, write_json
 
@@ -145,20 +143,12 @@ class TrainedGenerator:
             LoadError: the folder holds no trained generator, or a damaged one, or the function is missing.
         """
         folder = Path(folder)
-        try:
-            manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-            # Opened here, since numpy leaves a damaged archive open.
-            with (folder / _ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                kept = {name: arrays[name] for name in ("mean", "deviation")}
+        with reading(folder, "trained generator", "a folder that TrainedGenerator.save wrote"):
+            manifest, arrays = read_json(folder / _MANIFEST), read_arrays(folder / _ARRAYS)
+            kept = {name: arrays[name] for name in ("mean", "deviation")}
             low, high = manifest["value_range"] or (-np.inf, np.inf)
             known = {name: manifest[name] for name in ("layer", "lowest", "settings", "history")}
             mode, is_function = manifest["preprocess"], manifest["preprocess_is_function"]
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise LoadError(
-                f"{str(folder)!r} holds no trained generator that can be read: {error}",
-                expected="a folder that TrainedGenerator.save wrote",
-                mend="Save it again",
-            ) from error
         if is_function != (preprocess is not None):
             raise LoadError(
                 f"The images of the generator in {str(folder)!r} were prepared with {mode!r}"

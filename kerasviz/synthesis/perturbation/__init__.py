@@ -1,0 +1,1 @@
+"""Small perturbations: points near an image that a network takes for something else, and for what."""
