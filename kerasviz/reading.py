@@ -35,12 +35,6 @@ def reading(path, what: str, by: str) -> Iterator[None]:
 
     Raises:
         LoadError: what is inside raised one of `DAMAGED`.
-
-    Example:
-        >>> with reading("nowhere", "explanation", "a folder that Explanation.save wrote"):
-        ...     read_json(Path("nowhere/manifest.json"))
-        Traceback (most recent call last):
-        kerasviz.errors.LoadError: 'nowhere' holds no explanation that can be read: ...
     """
     try:
         yield

@@ -55,6 +55,7 @@ def test_the_laws_of_algebra(network):
     assert not np.allclose(a - b, a + b)  # the difference means something here
 
 
+@pytest.mark.slow
 def test_combining_changes_no_operand(network):
     a, b = T.ClassScore([0, 1, 2]), T.Channel("conv2", 2)
     before = scores(network, [a, b])
@@ -106,6 +107,7 @@ def test_each_sample_has_its_own(network):
     np.testing.assert_allclose(each, np.diag(alone), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_each_can_be_taken_in_parts(network):
     mixed = T.Each([B, A, T.Channel("conv2", 5)])
     arguments = mixed.arguments(network, 3)
@@ -192,6 +194,7 @@ def test_the_middle_neuron(network, conv2):
     np.testing.assert_allclose(found, conv2[:, height // 2, width // 2, 2], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_log_probabilities(network, logits):
     probabilities = network_of("functional").predict(IMAGES, verbose=0)
     (found,) = scores(network, [T.LogProbability([3, 0, 1])])
@@ -199,6 +202,7 @@ def test_log_probabilities(network, logits):
     assert T.LogProbability(2).describe() == "log probability of class 2"
 
 
+@pytest.mark.slow
 def test_log_probabilities_of_a_unit_under_a_sigmoid():
     model = network_of("binary")
     images = zoo.ZOO["binary"]().inputs
@@ -218,6 +222,7 @@ def network_of(kind):
     return zoo.ZOO[kind]().model
 
 
+@pytest.mark.slow
 def test_explainers_take_combinations():
     model = network_of("functional")
     explain = kv.InputXGradient(model)

@@ -8,7 +8,8 @@ from pathlib import Path
 from kerasviz.cli.console import Reporter, print_json, printable
 from kerasviz.cli.fooling import Fooling
 from kerasviz.errors import SaveError
-from kerasviz.synthesis.fooling.record import FoolingImages, percent
+from kerasviz.plotting.naming import percent
+from kerasviz.synthesis.fooling.record import FoolingImages
 from kerasviz.synthesis.fooling.saved import is_saved
 
 #: The exit code where some classes were not reached.

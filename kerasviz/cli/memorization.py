@@ -140,7 +140,7 @@ def parse_radii(given: list[str] | None) -> list[float]:
         SettingError: one is no number from 0 up, or is there twice.
     """
     from kerasviz.errors import SettingError
-    from kerasviz.generalization.searches import checked_radius
+    from kerasviz.network.neighborhood import checked_radius
 
     if not given:
         return list(RADII)

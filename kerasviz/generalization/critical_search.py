@@ -8,12 +8,13 @@ import tensorflow as tf
 from kerasviz import progress
 from kerasviz.checks import checked_count, checked_seed
 from kerasviz.data.preprocessing import as_function
-from kerasviz.errors import InputError, SettingError
+from kerasviz.errors import InputError
 from kerasviz.generalization.critical_record import CriticalSamples
 from kerasviz.generalization.hunting import Hunted, Hunter
-from kerasviz.generalization.searches import as_search, checked_radius
+from kerasviz.generalization.searches import as_search
 from kerasviz.network import Network
 from kerasviz.network.changing import changed_input, inside_graph
+from kerasviz.network.neighborhood import checked_bounds, checked_radius
 from kerasviz.network.streaming import Stream
 from kerasviz.targets import class_scores
 
@@ -75,7 +76,7 @@ class CriticalSampleSearch:
         batch_size: int = 32,
         sample=None,
     ):
-        self.search, self.bounds = as_search(search), _checked_bounds(bounds)
+        self.search, self.bounds = as_search(search), checked_bounds(bounds)
         self.batch_size = checked_count("batch_size", batch_size)
         prepare, self._preprocess = as_function(preprocess), preprocess
         self.network = Network(model, sample=sample)
@@ -253,19 +254,3 @@ class CriticalSampleSearch:
 def _put(kept, rows, new):
     for mine, part in zip(kept, new, strict=True):
         mine[rows] = part
-
-
-def _checked_bounds(bounds):
-    if bounds is None:
-        return None
-    try:
-        low, high = map(float, bounds)
-    except (TypeError, ValueError):
-        low = high = np.nan
-    if not -np.inf < low < high < np.inf:
-        raise SettingError(
-            f"bounds={bounds!r}",
-            expected="the smallest and the largest value of images, such as (0, 255)",
-            mend="None sets no bounds, as in the paper",
-        )
-    return low, high

@@ -9,7 +9,8 @@ import tensorflow as tf
 from kerasviz.checks import checked_seed
 from kerasviz.errors import InputError, ModelError, SettingError
 from kerasviz.generalization.critical_search import CriticalSampleSearch
-from kerasviz.generalization.searches import LASS, checked_radius
+from kerasviz.generalization.searches import LASS
+from kerasviz.network.neighborhood import checked_radius
 from kerasviz.network.twins import require_built
 
 #: Reductions of a loss under which the weights of the added rows make a mean of it.

@@ -9,7 +9,7 @@ from kerasviz.checks import checked_seed
 from kerasviz.errors import SettingError
 from kerasviz.generalization.critical_search import CriticalSampleSearch
 from kerasviz.generalization.curve_record import CriticalSampleCurve
-from kerasviz.generalization.searches import checked_radius
+from kerasviz.network.neighborhood import checked_radius
 
 
 def critical_sample_curve(model, images, radii, *, seed: int = 0, **settings) -> CriticalSampleCurve:

@@ -9,7 +9,8 @@ import tensorflow as tf
 from kerasviz.checks import checked_count, checked_seed
 from kerasviz.errors import InputError, KerasvizWarning, ModelError, SettingError
 from kerasviz.generalization.critical_search import CriticalSampleSearch
-from kerasviz.generalization.searches import as_search, checked_radius
+from kerasviz.generalization.searches import as_search
+from kerasviz.network.neighborhood import checked_radius
 
 
 class CriticalSampleRatio(keras.callbacks.Callback):

@@ -158,21 +158,6 @@ def as_search(given) -> Search:
     )
 
 
-def checked_radius(radius) -> float:
-    """A radius: a number from 0 up.
-
-    Raises:
-        SettingError: it is something else.
-    """
-    if isinstance(radius, bool) or not isinstance(radius, Real) or not 0 <= radius < np.inf:
-        raise SettingError(
-            f"radius={radius!r}",
-            expected="a number from 0 up, in the units of the images that you give",
-            mend="The paper has 0.3 for pixel values of 0 to 255, which is 0.3 / 255 for images of 0 to 1",
-        )
-    return float(radius)
-
-
 def _check(name, value, most=np.inf):
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value <= most or value == np.inf:
         raise SettingError(

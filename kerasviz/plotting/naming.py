@@ -1,4 +1,6 @@
-"""What classes are called."""
+"""What classes are called, and how sure a network is of them."""
+
+import math
 
 from kerasviz.errors import SettingError
 
@@ -23,3 +25,9 @@ def class_name(labels, number: int) -> str:
             expected="a name for every class, in the order of the outputs",
             mend="Give all labels, or none",
         ) from error
+
+
+def percent(probability: float) -> str:
+    """A probability for readers, never rounded up: 98.996 % is no 99 %."""
+    shown = math.floor(round(probability * 10_000, 3))  # float32 holds no more digits
+    return f"{(shown if probability == 1 else min(shown, 9_999)) / 100:.2f} %"

@@ -76,7 +76,8 @@ class Decay(_Periodic):
 class L2Ball(_Periodic):
     """Brings images that are further than a radius from the center back to it: the norm constraint of Erhan 2009.
 
-    Erhan et al. 2009, "Visualizing Higher-Layer Features of a Deep Network", section 3, look for the strongest input of a bounded norm.
+    Erhan et al. 2009, "Visualizing Higher-Layer Features of a Deep Network", section 3, look for the strongest input of
+    a bounded norm.
 
     Attributes:
         radius: the largest L2 norm of an image, all its values together, in units.
@@ -87,8 +88,9 @@ class L2Ball(_Periodic):
         SettingError: a setting is out of range.
 
     Example:
-        >>> L2Ball(1.0, center=0.0).adjust(tf.constant([[[[3.0, 4.0]]]]), None, 0).numpy().round(3).ravel().tolist()
-        [0.6, 0.8]
+        >>> found = L2Ball(1.0, center=0.0).adjust(tf.constant([[[[3.0, 4.0]]]]), None, 0)
+        >>> np.round(found.numpy().ravel(), 3)
+        array([0.6, 0.8], dtype=float32)
     """
 
     radius: float

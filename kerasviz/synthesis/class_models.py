@@ -10,7 +10,7 @@ import numpy as np
 from kerasviz.checks import checked_number
 from kerasviz.data.preprocessing import as_function, check_mode
 from kerasviz.errors import KerasvizWarning, SettingError
-from kerasviz.synthesis.making import as_objective, ground, recorded
+from kerasviz.synthesis.making import as_objective, ground, optimizer_settings, recorded
 from kerasviz.synthesis.parametrizations.pixels import Pixels
 from kerasviz.synthesis.record import SynthesizedImages
 from kerasviz.synthesis.regularizers import Lp
@@ -177,7 +177,7 @@ class ClassModel:
             "method": "class_model",
             "weight": self.weight,
             "mean": self._mean.tolist(),
-            "optimizer": {"kind": type(self._optimizer).__name__, **self._optimizer.get_config()},
+            "optimizer": optimizer_settings(self._optimizer),
             "steps": steps,
             "look": look,
             "keep": keep,

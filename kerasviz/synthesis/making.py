@@ -174,6 +174,12 @@ def recorded(climb: Climb, names: list[str], ground: Ground, settings: Mapping) 
     )
 
 
+def optimizer_settings(optimizer) -> dict:
+    """An optimizer with its settings, for manifests."""
+    # Keras counts up the name of each optimizer that it makes.
+    return {**optimizer.get_config(), "name": type(optimizer).__name__}
+
+
 def described(influence) -> dict:
     """An influence or another dataclass with its settings, for manifests."""
     return {"kind": type(influence).__name__, **dataclasses.asdict(influence)}

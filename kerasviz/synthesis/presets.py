@@ -18,7 +18,7 @@ import keras
 from kerasviz.checks import checked_choice, checked_count
 from kerasviz.errors import SettingError
 from kerasviz.synthesis.influences import Adjustment, Regularizer, Transform
-from kerasviz.synthesis.making import described
+from kerasviz.synthesis.making import described, optimizer_settings
 from kerasviz.synthesis.parametrizations.base import Parametrization
 from kerasviz.synthesis.parametrizations.fourier import Fourier
 from kerasviz.synthesis.parametrizations.pixels import Pixels
@@ -85,12 +85,11 @@ class Preset:
     def settings(self) -> dict:
         """All of it as JSON can hold it, without the number of steps."""
         influences = {name: [described(each) for each in getattr(self, name)] for name in _INFLUENCES}
-        optimizer = {"kind": type(self.optimizer).__name__, **self.optimizer.get_config()}
         return {
             "preset": self.name,
             **self.parametrization.settings(),
             **influences,
-            "optimizer": optimizer,
+            "optimizer": optimizer_settings(self.optimizer),
             "normalize": self.normalize,
         }
 

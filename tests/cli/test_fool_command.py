@@ -136,6 +136,7 @@ def test_a_network_of_any_size_is_told_one(run, tmp_path):
     assert read(tmp_path / "out", ["class-0.png"]).shape == (1, 5, 7, 3)
 
 
+@pytest.mark.slow
 def test_which_classes_are_asked(tmp_path):
     few, many = (Classes(Network(network(tmp_path / f"{k}.keras", k)), None) for k in (20, 21))
     assert choose(few, [], every=False) == ([*range(20)], False)

@@ -156,6 +156,7 @@ def test_the_table_says_the_same(run, colors, labels, pictures, tmp_path):
     assert f"{fooled} of 3 images fool the network" in result.stdout and "fgsm, linf within 60" in result.stdout
 
 
+@pytest.mark.slow
 def test_what_cannot_be_done_exits_2_in_one_line(run, colors, labels, pictures, tmp_path):
     for words, said in (
         (["--radius", "-1"], "--radius -1"),

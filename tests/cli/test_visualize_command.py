@@ -229,6 +229,7 @@ def test_what_cannot_be_done_exits_2_in_one_line(run, colors, labels, tmp_path):
     assert missing.exit_code == 2 and "There is no model 'lost'" in missing.stderr
 
 
+@pytest.mark.slow
 def test_folders_of_others_are_left_alone(run, colors, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("keep")

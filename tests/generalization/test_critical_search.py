@@ -370,7 +370,7 @@ def test_wrong_settings(network, settings, error, message):
         ({"radius": -1}, SettingError, "radius=-1"),
         ({"radius": float("nan")}, SettingError, "radius=nan"),
         ({"radius": True}, SettingError, "radius=True"),
-        ({"radius": "0.3"}, SettingError, "0.3 / 255 for images of 0 to 1"),
+        ({"radius": "0.3"}, SettingError, "8 / 255 for images of 0 to 1"),
         ({"seed": -1}, SettingError, "seed=-1"),
         ({"images": np.zeros((7, 6, 2))}, InputError, "without a batch axis"),
         ({"images": np.zeros((0, 7, 6, 2))}, InputError, "empty batch"),

@@ -91,6 +91,7 @@ def test_projections_of_a_neighbourhood():
     np.testing.assert_array_equal(at_itself, images)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_drawn_points_fill_the_neighbourhood_evenly(norm):
     images = tf.constant(np.float32([[0.2, -0.5], [0.9, 0.5]]))
@@ -107,6 +108,7 @@ def test_drawn_points_fill_the_neighbourhood_evenly(norm):
     np.testing.assert_allclose(quadrants, 0.25, atol=0.04)
 
 
+@pytest.mark.slow
 def test_drawn_points_keep_to_ball_and_bounds(rng):
     images = rng.uniform(0, 255, (20, 4, 3)).astype("float32")
     for norm, radius in (("linf", 30.3), ("l2", 100.7)):

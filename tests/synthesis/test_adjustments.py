@@ -114,6 +114,7 @@ def test_adjustments_act_on_each_so_many_steps(every):
         assert steps(tf.constant(count)).numpy().max() == 0.5 ** (count // every)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("adjustment", CASES, ids=str)
 def test_steps_between_cost_nothing_and_images_are_alone(adjustment, images, gradients):
     traced = tf.function(

@@ -35,6 +35,7 @@ def test_the_same_at_its_own_size_and_local_at_another(name):
     np.testing.assert_allclose(wide[:, :, :1], own[:, :, :1], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_shares_the_weights_and_leaves_the_model_alone():
     specimen = zoo.ZOO["nested_in_sequential"]()
     network = Network(specimen.model)
@@ -95,6 +96,7 @@ def test_parts_that_need_a_size():
         require_size(free, "image", (9, 8))
 
 
+@pytest.mark.slow
 def test_images_that_are_too_small():
     specimen = zoo.ZOO["sequential"]()
     network = Network(specimen.model)

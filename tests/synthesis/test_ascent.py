@@ -110,6 +110,7 @@ def test_steps_against_a_plain_loop(make, model):
     np.testing.assert_array_equal(climb.steps, np.argmax(np.array(scores) - penalties, axis=0))
 
 
+@pytest.mark.slow
 def test_adjustments_get_the_gradient_of_the_objective(make, model):
     climb = make(adjustments=(Along(),), optimizer=keras.optimizers.SGD(0.0)).run(
         T.ClassScore(1), 1, steps=1, keep="last"
@@ -118,6 +119,7 @@ def test_adjustments_get_the_gradient_of_the_objective(make, model):
     np.testing.assert_allclose((climb.images + 1) / 4, start + 4 * gradient(model, start * 4 - 1, 1), rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, size",
     [
@@ -142,6 +144,7 @@ def test_returned_scores_are_those_of_the_returned_images(make, model):
     assert climb.images.min() >= -1 and climb.images.max() <= 3
 
 
+@pytest.mark.slow
 def test_the_last_look_can_be_kept(make):
     wild = make(optimizer=keras.optimizers.SGD(-0.5))
     best = wild.run(T.ClassScore(0), 2, steps=6, look=2)
@@ -151,6 +154,7 @@ def test_the_last_look_can_be_kept(make):
     np.testing.assert_array_equal(last.scores, best.history["score"][-1])
 
 
+@pytest.mark.slow
 def test_an_image_does_not_depend_on_its_mates(make):
     targets = [T.ClassScore(2), T.Channel("conv", 1), T.ClassScore(0)]
     ascent = make(parametrization=Fourier(), transforms=(Noise(),), optimizer=keras.optimizers.Adam(0.05))
@@ -162,6 +166,7 @@ def test_an_image_does_not_depend_on_its_mates(make):
     np.testing.assert_allclose(parts.history["score"], together.history["score"], rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_seeds(make):
     ascent = make(transforms=(Noise(),))
     first, again, other = (ascent.run(T.ClassScore(1), 2, steps=4, seed=seed) for seed in (3, 3, 4))
@@ -170,6 +175,7 @@ def test_seeds(make):
     assert not np.allclose(first.images[0], first.images[1])
 
 
+@pytest.mark.slow
 def test_transforms_draw_anew_in_each_step(make):
     # Seen through noise alone, a linear objective has the same gradient; so the draws are looked at themselves.
     drawn = []
@@ -184,11 +190,13 @@ def test_transforms_draw_anew_in_each_step(make):
     assert drawn == [(7, 0), (7, 1), (7, 2), (7, 3), (7, 4), (7, 5)]
 
 
+@pytest.mark.slow
 def test_transformed_images_come_back_to_the_network_size(make):
     climb = make(transforms=(Larger(),)).run(T.ClassScore(1), 1, steps=3)
     assert climb.scores[0] > climb.history["score"][0, 0]
 
 
+@pytest.mark.slow
 def test_another_class_compiles_nothing_anew(plain):
     plain.run(T.ClassScore(0), 2, steps=1)
     climbers = list(plain._climbers.values())
@@ -205,6 +213,7 @@ def test_from_given_images(plain, rng):
     np.testing.assert_array_equal(climb.snapshot_steps, [0, 2])
 
 
+@pytest.mark.slow
 def test_a_goal_ends_a_batch_when_all_have_reached_it(plain):
     whole = plain.run(T.ClassScore(1), 3, steps=40, look=4)
     goal = np.sort(whole.history["score"].min(1))[5]
@@ -213,11 +222,13 @@ def test_a_goal_ends_a_batch_when_all_have_reached_it(plain):
     np.testing.assert_array_equal(climb.history["score"], whole.history["score"][:6])
 
 
+@pytest.mark.slow
 def test_patience_ends_what_gets_no_better(make):
     climb = make(optimizer=keras.optimizers.SGD(0.0)).run(T.ClassScore(1), 2, steps=100, look=5, patience=3)
     np.testing.assert_array_equal(climb.history["step"], [0, 5, 10, 15])
 
 
+@pytest.mark.slow
 def test_callbacks_see_every_look_and_can_end_it(plain):
     looks = []
     climb = plain.run(
@@ -264,6 +275,7 @@ def test_a_start_without_a_gradient_is_led_out():
     np.testing.assert_allclose(climb.scores, best[1:], rtol=1e-5)  # the corner of the box, where no more can be had
 
 
+@pytest.mark.slow
 def test_a_start_without_a_gradient_and_without_a_way_out():
     model = dead(activation=lambda x: 0 * x)
     ascent = Ascent(model, Network(model), Setting(ImageSpace(4, 4, 1, 0.0, 1.0), Pixels()))
@@ -271,6 +283,7 @@ def test_a_start_without_a_gradient_and_without_a_way_out():
         ascent.run(T.Channel(model.layers[-1].name, 1), 1, steps=2)
 
 
+@pytest.mark.slow
 def test_gradients_that_are_not_finite_leave_an_image_as_it_is(plain):
     # The gradient of the square root is infinite at zero, which only the first image is at.
     def score(outputs):
@@ -283,12 +296,14 @@ def test_gradients_that_are_not_finite_leave_an_image_as_it_is(plain):
     assert np.abs(climb.images[1] - climb.snapshots[0, 1]).max() > 0
 
 
+@pytest.mark.slow
 def test_a_score_that_is_not_finite_is_told(plain):
     with pytest.warns(KerasvizWarning, match="not finite for the images"):
         climb = plain.run(T.Custom(lambda outputs: outputs[:, 1] * np.nan), 2, steps=2)
     assert np.isfinite(climb.images).all()
 
 
+@pytest.mark.slow
 def test_nothing_of_the_user_changes(make, model):
     optimizer = keras.optimizers.Adam(0.1)
     weights = [weight.copy() for weight in model.get_weights()]
@@ -298,6 +313,7 @@ def test_nothing_of_the_user_changes(make, model):
         np.testing.assert_array_equal(before, after)
 
 
+@pytest.mark.slow
 def test_schedules_count_the_steps(make, model):
     schedule = keras.optimizers.schedules.PiecewiseConstantDecay([1], [0.1, 0.0])
     climb = make(optimizer=keras.optimizers.SGD(schedule)).run(T.ClassScore(1), 1, steps=6, look=1)
@@ -305,6 +321,7 @@ def test_schedules_count_the_steps(make, model):
     assert scores[2] == scores[-1] != scores[0]
 
 
+@pytest.mark.slow
 def test_the_whole_batch_compares(make):
     ascent = make(parametrization=Pixels(deviation=0.2))
     objective = T.ClassScore(1) - 5 * T.Diversity("conv")
@@ -353,6 +370,7 @@ def test_wrong_objectives(plain):
         plain.run(T.Each([T.ClassScore(0)] * 2), 3, steps=1)
 
 
+@pytest.mark.slow
 def test_other_inputs():
     specimen = zoo.ZOO["image_and_table"]()
     model, network = specimen.model, Network(specimen.model)

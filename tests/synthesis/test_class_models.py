@@ -52,6 +52,7 @@ def test_other_optimizers_reach_the_optimum(softmax):
     np.testing.assert_allclose(made.images[0], w[2], atol=1e-3)
 
 
+@pytest.mark.slow
 def test_an_image_does_not_depend_on_its_batch_mates(make):
     alone, among = make(1, steps=20), make([0, 1], steps=20)
     np.testing.assert_allclose(alone.images[0], among.images[1], rtol=1e-4)
@@ -67,6 +68,7 @@ def test_the_model_stays_as_it_is(softmax, make):
     assert all(np.array_equal(new, old) for new, old in zip(model.get_weights(), weights, strict=True))
 
 
+@pytest.mark.slow
 def test_the_mean_costs_nothing_and_is_added(softmax):
     model, w = softmax
     mean = np.random.default_rng(1).normal(size=(4, 6, 3)).astype("float32")
@@ -78,6 +80,7 @@ def test_the_mean_costs_nothing_and_is_added(softmax):
     assert make(2, steps=1).settings["mean"] == mean.tolist()
 
 
+@pytest.mark.slow
 def test_warns_where_steps_are_too_large_to_find_anything():
     image = keras.Input((2, 2, 1))
     model = keras.Model(image, L.Dense(2, kernel_initializer="ones")(keras.ops.sin(5 * L.Flatten()(image))))

@@ -42,6 +42,7 @@ def photographs():
     return random_images(18, 14, 3, low=-0.9, high=0.9)
 
 
+@pytest.mark.slow
 def test_one_octave_without_jitter_is_the_plain_loop(fixed, part):
     x = random_images(12, 9, 3, low=-0.9, high=0.9)
     make = DeepDream(fixed, "conv2", octaves=1, jitter=0, step_size=0.02, value_range=(-1, 1))
@@ -53,6 +54,7 @@ def test_one_octave_without_jitter_is_the_plain_loop(fixed, part):
     assert (made.scores > made.history["score"][0]).all()
 
 
+@pytest.mark.slow
 def test_octaves_keep_the_detail_at_sizes_the_network_was_not_built_for(dreamer, part, photographs):
     made = dreamer(photographs, steps=4, snapshots=True)
     sizes = [(12, 9), (18, 14)]
@@ -66,6 +68,7 @@ def test_octaves_keep_the_detail_at_sizes_the_network_was_not_built_for(dreamer,
     assert made.snapshots[0].shape == made.images.shape
 
 
+@pytest.mark.slow
 def test_a_step_too_far_is_not_taken_back():
     image = keras.Input((4, 4, 1))
     model = keras.Model(image, L.Activation(lambda x: keras.ops.sin(3 * x), name="waves")(image))
@@ -94,6 +97,7 @@ def test_the_model_and_the_photographs_stay_as_they_are(fixed, dreamer, photogra
     assert [len(layer._inbound_nodes) for layer in fixed.layers] == nodes
 
 
+@pytest.mark.slow
 def test_jitter_and_noise_follow_the_seed(fixed):
     make = DeepDream(fixed, "conv1", octaves=1, jitter=4, value_range=(0, 255))
     first, again, other = (make(steps=3, seed=seed, count=2).images for seed in (0, 0, 1))
@@ -108,6 +112,7 @@ def test_jitter_and_noise_follow_the_seed(fixed):
     assert np.abs(first - photograph).mean() < 3 * 1.5 + 0.1
 
 
+@pytest.mark.slow
 def test_weights_of_layers(fixed, photographs):
     x = photographs[:, :12, :9]
     make = DeepDream(fixed, {"conv1": 2.0, "conv2": -0.5}, octaves=1, jitter=0, value_range=(-1, 1))

@@ -30,6 +30,7 @@ def photographs():
     return zoo.images(4, 2, 3)
 
 
+@pytest.mark.slow
 def test_an_invertible_layer_gives_the_image_back(linear, photographs):
     invert = FeatureInversion(
         linear[0],
@@ -50,6 +51,7 @@ def test_an_invertible_layer_gives_the_image_back(linear, photographs):
     np.testing.assert_allclose(alone.images[0], photographs[2], atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_caricature_of_a_linear_layer_goes_along_its_transpose(linear, photographs):
     model, w = linear
     exaggerate = Caricature(

@@ -41,6 +41,7 @@ def cosine(one, other):
     return np.vdot(one, other) / np.linalg.norm(one) / np.linalg.norm(other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parametrization", [Pixels(), Fourier()], ids=lambda way: way.name)
 def test_the_optimum_of_a_linear_model_with_a_penalty(linear, weights, parametrization):
     maximize = kv.ActivationMaximization(
@@ -71,6 +72,7 @@ def test_the_optimum_of_a_linear_model_in_a_ball(linear, weights):
         assert cosine(image, weight) > 0.999 and np.linalg.norm(image) == pytest.approx(3)
 
 
+@pytest.mark.slow
 def test_the_optimum_of_a_linear_model_in_a_box(linear, weights):
     maximize = kv.ActivationMaximization(
         linear, preset="plain", value_range=(-2, 2), optimizer=keras.optimizers.SGD(10.0)
@@ -80,6 +82,7 @@ def test_the_optimum_of_a_linear_model_in_a_box(linear, weights):
     assert (made.low, made.high) == (-2, 2)
 
 
+@pytest.mark.slow
 def test_differences_are_differences(linear, weights):
     maximize = kv.ActivationMaximization(
         linear, preset="plain", value_range=(-2, 2), optimizer=keras.optimizers.SGD(10.0)
@@ -99,12 +102,14 @@ def test_objectives_of_all_kinds_in_one_run(maximize, classifier):
     assert made.names[1] == "neuron 2 in the middle of conv1"
 
 
+@pytest.mark.slow
 def test_several_images_of_one_objective(maximize):
     made = maximize(class_score(1) - 0.1 * diversity("conv2"), 3, steps=4)
     assert made.shape == (3, 12, 10, 3)
     assert len({image.tobytes() for image in made}) == 3
 
 
+@pytest.mark.slow
 def test_preprocessing_is_part_of_the_way(classifier):
     made = kv.ActivationMaximization(classifier, preset="plain", preprocess="tf")(2, steps=8)
     assert (made.low, made.high) == (0, 255) and made.images.max() > 1
@@ -112,11 +117,13 @@ def test_preprocessing_is_part_of_the_way(classifier):
     np.testing.assert_allclose(made.scores, scores[:, 2], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_another_size_than_the_network_takes(classifier):
     made = kv.ActivationMaximization(classifier, preset="plain", size=(30, 20), value_range=(0, 1))(2, steps=4)
     assert made.shape == (1, 30, 20, 3) and made.scores[0] > made.history["score"][0, 0]
 
 
+@pytest.mark.slow
 def test_free_sizes_need_one():
     model = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(2, 3, name="conv")])
     with pytest.raises(SettingError, match="images of any size"):
@@ -125,6 +132,7 @@ def test_free_sizes_need_one():
     assert made.shape == (1, 9, 9, 3)
 
 
+@pytest.mark.slow
 def test_the_same_again(maximize):
     first, again, other = (maximize([0, 1], steps=6, seed=seed) for seed in (5, 5, 6))
     np.testing.assert_array_equal(first.images, again.images)
@@ -138,13 +146,15 @@ def test_from_an_image(maximize, rng):
     assert made.settings["from_images"] is True
 
 
+@pytest.mark.slow
 def test_the_settings_tell_how_to_make_it_again(maximize):
     settings = json.loads(json.dumps(maximize([0], steps=3, seed=9).settings))
     assert settings["seed"] == 9 and settings["steps"] == 3 and settings["preset"] == "plain"
-    assert settings["parametrization"] == "pixels" and settings["optimizer"]["kind"] == "Adam"
+    assert settings["parametrization"] == "pixels" and settings["optimizer"]["name"] == "Adam"
     assert settings["method"] == "activation_maximization" and settings["size"] == [12, 10]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wrong, error",
     [

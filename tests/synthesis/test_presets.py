@@ -68,7 +68,7 @@ def test_every_preset_is_a_setting_that_json_holds(name):
     kept = json.loads(json.dumps(preset.settings()))
     assert (kept["preset"], kept["parametrization"]) == (name, preset.parametrization.name)
     assert [each["kind"] for each in kept["transforms"]] == [type(each).__name__ for each in preset.transforms]
-    assert kept["optimizer"]["kind"] == type(preset.optimizer).__name__
+    assert kept["optimizer"]["name"] == type(preset.optimizer).__name__
 
 
 def test_what_is_given_replaces_what_is_not_stays():

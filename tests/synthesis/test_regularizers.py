@@ -44,6 +44,7 @@ def test_all_regularizers_are_here():
     assert {type(case) for case in CASES} == kinds - {Regularizer}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("regularizer", CASES, ids=str)
 def test_gradients_are_finite_differences(regularizer, images):
     step, size = 1e-6, images[0].size
@@ -54,6 +55,7 @@ def test_gradients_are_finite_differences(regularizer, images):
         np.testing.assert_allclose(found.ravel(), slopes, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("regularizer", CASES, ids=str)
 def test_an_image_is_penalized_alone_and_in_a_graph_of_unknown_sizes(regularizer, images):
     images = images.astype(np.float32)
@@ -95,6 +97,7 @@ def test_weights_mean_the_same_at_any_size():
         assert BoundedRange(4.0, -1, 0.5).penalty(images).numpy()[0] == pytest.approx(1**2 + 1**2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("regularizer", CASES, ids=str)
 def test_flat_images_have_a_finite_gradient(regularizer, dtype):

@@ -250,6 +250,7 @@ def test_animations_that_cannot_be_written(made, tmp_path):
 # Files
 
 
+@pytest.mark.slow
 def test_saved_and_loaded(made, tmp_path):
     assert made.save(tmp_path / "a") == tmp_path / "a"
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == FILES
@@ -284,6 +285,7 @@ def test_what_there_is_not_is_not_saved(made, tmp_path):
     assert manifest["value_range"] is None and manifest["images"][1]["score"] == "nan"
 
 
+@pytest.mark.slow
 def test_only_saved_images_are_replaced(made, tmp_path):
     made.save(tmp_path / "a")
     with pytest.raises(SaveError, match="overwrite"):

@@ -55,6 +55,7 @@ def test_all_transforms_are_here():
     assert {type(case) for case in CASES} == kinds - {Transform}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transform", CASES, ids=str)
 def test_draws_repeat_differ_and_are_the_same_for_all_images(transform, images):
     images = np.tile(images, (6, 1, 1, 1))  # so many that kernels for wide matrices come in
@@ -69,6 +70,7 @@ def test_draws_repeat_differ_and_are_the_same_for_all_images(transform, images):
         assert (applied(transform, images[row : row + 1], (0, 1))[0] == whole).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transform", CASES, ids=str)
 def test_gradients_are_the_adjoint(transform, images, rng):
     """All transforms are linear up to a constant: <T x - T 0, y> = <x, Tᵀ y>."""
@@ -129,6 +131,7 @@ def test_jitter_is_a_window_at_every_place():
     assert sum(counts) == 200 and min(counts) > 10
 
 
+@pytest.mark.slow
 def test_roll_is_numpys_to_every_place():
     image = np.arange(7 * 8, dtype=np.float32).reshape(1, 7, 8, 1)
     places = []
@@ -149,6 +152,7 @@ def test_scale_is_opencvs_bilinear_resize(factor, images):
         np.testing.assert_allclose(scaled, cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_scales_are_drawn_from_all_of_the_range():
     flat = np.zeros((1, 10, 100, 1))
 
@@ -172,6 +176,7 @@ def test_quarter_turns_are_numpys(rng):
     np.testing.assert_allclose(applied(Rotate(among=[180]), oblong), oblong[:, ::-1, ::-1], atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("angle", [-130.0, -7.0, 10.0, 45.0, 90.0])
 @pytest.mark.parametrize(("fill", "mode"), [(0.5, "grid-constant"), (-1.0, "grid-constant"), ("reflect", "mirror")])
 def test_rotation_is_scipys(angle, fill, mode, images):
@@ -199,6 +204,7 @@ def test_rotation_is_the_same_on_a_gpu(images, monkeypatch):
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_angles_are_drawn_from_all_of_the_range():
     """Seen in a slope to the right: after a turn it rises by the sine of the angle down the middle."""
     slope = np.tile(np.arange(9.0)[None, None, :, None], (1, 9, 1, 1))
@@ -238,6 +244,7 @@ def test_standard_transforms_fit_the_size(size, pixels):
     assert [each.fill for each in standard(size, size, fill=0) if hasattr(each, "fill")] == [0] * (2 - (size == 1))
 
 
+@pytest.mark.slow
 def test_standard_transforms_keep_the_middle(rng):
     """A spot near the middle of a small image is still there, at nearly its place, after all of them."""
     image = np.zeros((1, 32, 24, 1), np.float32)

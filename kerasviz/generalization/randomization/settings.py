@@ -6,7 +6,8 @@ from numbers import Real
 
 from kerasviz.checks import checked_count, checked_seed
 from kerasviz.errors import SettingError
-from kerasviz.generalization.searches import Search, as_search, checked_radius
+from kerasviz.generalization.searches import Search, as_search
+from kerasviz.network.neighborhood import checked_radius
 
 
 @dataclass(frozen=True)

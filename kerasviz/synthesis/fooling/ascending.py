@@ -12,11 +12,11 @@ from kerasviz.network import loading
 from kerasviz.network.heads import SQUASH
 from kerasviz.synthesis.adjustments import Decay
 from kerasviz.synthesis.fooling.confidence import checked_classes, checked_confidence, confirmed
-from kerasviz.synthesis.fooling.pictures import rounded
 from kerasviz.synthesis.fooling.predicting import Predicting
 from kerasviz.synthesis.fooling.record import FoolingImages
-from kerasviz.synthesis.making import ground
+from kerasviz.synthesis.making import ground, optimizer_settings
 from kerasviz.synthesis.parametrizations.pixels import Pixels
+from kerasviz.synthesis.pictures import rounded
 from kerasviz.synthesis.settings import preprocess_name
 from kerasviz.synthesis.watching import Look
 from kerasviz.targets import LogProbability
@@ -237,8 +237,7 @@ class FoolingAscent:
             "steps": steps,
             "seed": seed,
             "start": start if isinstance(start, str) else "images",
-            # Keras counts up the name of each optimizer that it makes.
-            "optimizer": {**self.optimizer.get_config(), "name": type(self.optimizer).__name__},
+            "optimizer": optimizer_settings(self.optimizer),
             "decay": self.decay,
             "eight_bit": self.eight_bit,
             "look": self.look,

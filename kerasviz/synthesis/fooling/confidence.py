@@ -9,10 +9,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from kerasviz.errors import InputError, SettingError, TargetError
-from kerasviz.synthesis.fooling.pictures import rounded
 from kerasviz.synthesis.fooling.predicting import Predicting
 from kerasviz.synthesis.fooling.record import FoolingImages
 from kerasviz.synthesis.fooling.saved import CHANNELS
+from kerasviz.synthesis.pictures import rounded
 
 
 def recomputed(model, images: np.ndarray, **settings) -> np.ndarray:

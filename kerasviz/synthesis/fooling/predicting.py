@@ -1,6 +1,5 @@
 """The probabilities that a user's own `model.predict` gives for images."""
 
-import contextlib
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -11,14 +10,12 @@ from kerasviz.errors import SettingError, TargetError
 from kerasviz.network import Network, loading
 from kerasviz.network.changing import changed_input
 from kerasviz.network.network import chunks
-from kerasviz.network.trace import named_outputs
+from kerasviz.network.predicting import predicted
 from kerasviz.synthesis.others import other_inputs
 from kerasviz.synthesis.settings import preparation
 from kerasviz.synthesis.spaces import ImageSpace
 from kerasviz.targets import ClassScore, LogProbability
 
-#: What `model.predict` leaves behind on a model.
-_TRACES = ("predict_function", "stop_predicting", "_jit_compile", "_called")
 #: By how much the probabilities of a sample, in half precision, may miss 1.
 _SLACK = 0.02
 
@@ -26,9 +23,7 @@ _SLACK = 0.02
 class Predicting:
     """A model's own probabilities, by a fresh `model.predict` for each question.
 
-    `model.predict` is the model's own method, whatever it is, in the model's own precision. It would keep a compiled
-    function on the model, which then answers as the model was at that time; so the model is given none before, and
-    gets back afterwards what it had. Nothing else of it is touched.
+    See `kerasviz.network.predicting.predicted` for how that leaves no trace on it.
 
     Args:
         model: any built Keras classifier, or the path of a saved one.
@@ -66,10 +61,10 @@ class Predicting:
     ):
         self.model = loading.as_model(model)
         self.network = Network(self.model, sample=sample) if network is None else network
-        self.output, width, self._binary = ClassScore(output=output).describe_output(self.network)
+        self.output, width, binary = ClassScore(output=output).describe_output(self.network)
         self._head = check_probabilities(self.network, self.output, width)
         #: How many classes there are; two for a unit under a sigmoid.
-        self.count = 2 if self._binary else width
+        self.count = 2 if binary else width
         self._prepare = preparation(preprocess)
         self.number = changed_input(self.network, input)
         self.batch_size = checked_count("batch_size", batch_size)
@@ -87,16 +82,9 @@ class Predicting:
         """
         batches = np.array_split(np.asarray(images, np.float32), -(-len(images) // self.batch_size))
         prepared = np.concatenate([np.asarray(self._prepare(tf.constant(batch))) for batch in batches])
-        with _no_trace_on(self.model):
-            outputs = self.model.predict(self._inputs(prepared), batch_size=self.batch_size, verbose=0)
-        # By place: a model may call its outputs otherwise than its twin does.
-        place = list(self.network.trace.outputs).index(self.output)
-        found = np.asarray(list(named_outputs(self.model, outputs).values())[place], np.float32)
-        found = found.reshape(len(found), -1)
-        if self._head == "log_softmax":
-            found = np.exp(found)
+        found = predicted(self.model, self.network, self._inputs(prepared), self.output, self.batch_size)
         self._check(found)
-        return np.concatenate([1 - found, found], axis=1) if self._binary else found
+        return found
 
     def logarithms(self) -> Callable:
         """A function that gives the logarithms of the probabilities as a search sees them: compiled, in float32.
@@ -135,7 +123,7 @@ class Predicting:
 
     def _inputs(self, prepared):
         inputs = self.network.inputs
-        return inputs.pack(inputs.check(inputs.pack(self._parts(prepared))))
+        return inputs.check(inputs.pack(self._parts(prepared)))
 
     def _check(self, found):
         """Refuse values that are no probabilities: an output whose end could not be looked into may be anything."""
@@ -178,17 +166,3 @@ def _no_probabilities(network, output):
         expected="an output that ends in a softmax or sigmoid, for a confidence is a probability",
         mend="If its outputs are scores, add the softmax: keras.Sequential([model, keras.layers.Softmax()])",
     )
-
-
-@contextlib.contextmanager
-def _no_trace_on(model):
-    """Let `model.predict` run as if for the first time, and leave no trace of it on the model."""
-    kept = {name: vars(model)[name] for name in _TRACES if name in vars(model)}
-    vars(model).pop("predict_function", None)
-    model.predict_function = None
-    try:
-        yield
-    finally:
-        for name in _TRACES:
-            vars(model).pop(name, None)
-        vars(model).update(kept)

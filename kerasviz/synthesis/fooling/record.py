@@ -10,9 +10,9 @@ import numpy as np
 from kerasviz import plotting
 from kerasviz.errors import InputError
 from kerasviz.plotting.counts import drawable
-from kerasviz.plotting.naming import class_name
+from kerasviz.plotting.naming import class_name, percent
 from kerasviz.synthesis.fooling import saved
-from kerasviz.synthesis.fooling.pictures import to_picture
+from kerasviz.synthesis.pictures import to_picture
 from kerasviz.writing import write_folder
 
 _TYPES = {
@@ -242,12 +242,6 @@ class FoolingImages:
             LoadError: the folder holds no fooling images, or damaged ones.
         """
         return cls(**saved.read(Path(folder)))
-
-
-def percent(probability: float) -> str:
-    """A probability for readers, never rounded up: 98.996 % is no 99 %."""
-    shown = math.floor(round(probability * 10_000, 3))  # float32 holds no more digits
-    return f"{(shown if probability == 1 else min(shown, 9_999)) / 100:.2f} %"
 
 
 def _stretched(image):

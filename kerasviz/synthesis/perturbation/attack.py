@@ -13,9 +13,9 @@ from kerasviz.network.changing import changed_input, inside_graph, without_gradi
 from kerasviz.network.loading import as_model
 from kerasviz.network.neighborhood import NORMS, checked_bounds
 from kerasviz.network.streaming import Stream
-from kerasviz.synthesis.fooling.pictures import rounded
 from kerasviz.synthesis.perturbation.predicting import Prediction
 from kerasviz.synthesis.perturbation.record import Perturbed
+from kerasviz.synthesis.pictures import rounded
 from kerasviz.synthesis.settings import preprocess_name
 from kerasviz.targets import ClassScore, class_scores
 

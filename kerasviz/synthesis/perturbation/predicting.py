@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from kerasviz.network import Network
 from kerasviz.network.network import chunks
-from kerasviz.network.trace import named_outputs
+from kerasviz.network.predicting import predicted
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,7 @@ class Prediction:
         """
         parts = [self._prepared(part) for part in chunks(arrays, self.batch_size)]
         inputs = [np.concatenate(part) for part in zip(*parts, strict=True)]
-        outputs = self.model.predict(self.network.inputs.pack(inputs), batch_size=self.batch_size, verbose=0)
-        # By place, since a model and its twin may name a single output otherwise.
-        place = list(self.network.trace.outputs).index(self.name)
-        values = np.asarray(list(named_outputs(self.model, outputs).values())[place], np.float32)
-        values = values.reshape(len(values), -1)
-        head = self.network.trace.outputs[self.name].head
-        if head == "log_softmax":
-            values = np.exp(values)
-        return np.concatenate([1 - values, values], axis=1) if values.shape[1] == 1 else values
+        return predicted(self.model, self.network, inputs, self.name, self.batch_size)
 
     def _prepared(self, arrays):
         return [

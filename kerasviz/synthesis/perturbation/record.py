@@ -1,8 +1,5 @@
 """`Perturbed`: points near images, how far they are, and what the model says of both."""
 
-import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
@@ -12,12 +9,12 @@ import numpy as np
 
 import kerasviz
 from kerasviz import plotting
-from kerasviz.errors import InputError, LoadError
+from kerasviz.errors import InputError
 from kerasviz.plotting.counts import drawable
-from kerasviz.plotting.naming import class_name
-from kerasviz.synthesis.fooling.pictures import to_picture
-from kerasviz.synthesis.fooling.record import percent
+from kerasviz.plotting.naming import class_name, percent
+from kerasviz.reading import read_arrays, read_json, reading
 from kerasviz.synthesis.perturbation.magnifying import magnified, range_of
+from kerasviz.synthesis.pictures import to_picture
 from kerasviz.writing import plain, write_csv, write_files, write_json
 
 _ARRAYS, _MANIFEST, _TABLE, _PICTURE = "arrays.npz", "manifest.json", "samples.csv", "perturbed.png"
@@ -258,20 +255,11 @@ class Perturbed:
             LoadError: the folder holds no perturbed images, or damaged ones.
         """
         folder = Path(folder)
-        try:
-            manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-            # Opened here, since numpy leaves a damaged archive open.
-            with (folder / _ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
+        with reading(folder, "perturbed images", "a folder that Perturbed.save wrote"):
+            manifest, arrays = read_json(folder / _MANIFEST), read_arrays(folder / _ARRAYS)
             told = {name: manifest[name] for name in _PLAIN}
             told["bounds"] = None if told["bounds"] is None else tuple(told["bounds"])
             return cls(**arrays, **told)
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise LoadError(
-                f"{str(folder)!r} holds no perturbed images that can be read: {error}",
-                expected="a folder that Perturbed.save wrote",
-                mend="Save them again",
-            ) from error
 
     def _arrays(self):
         names = [each.name for each in fields(self) if each.name not in _PLAIN]

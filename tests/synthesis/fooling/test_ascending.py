@@ -77,6 +77,7 @@ def test_steps_and_confidences_are_those_of_the_closed_form(decay):
         assert known[step // 3] == pytest.approx(made.confidences[k], abs=1e-5) and known[: step // 3].max() < 0.82
 
 
+@pytest.mark.slow
 def test_the_first_step_goes_against_the_cross_entropy():
     model, weights, bias = linear()
     start = np.full((2, *SHAPE), 0.4, "float32")
@@ -171,6 +172,7 @@ def test_embedded_network():
     assert made.found.all() and seen.diagonal().min() >= 0.99 and (made.images == np.rint(made.images)).all()
 
 
+@pytest.mark.slow
 def test_the_model_stays_as_it_was():
     model, weights, _ = linear()
     model.compile(keras.optimizers.Adam(0.1), "sparse_categorical_crossentropy")
@@ -219,6 +221,7 @@ def test_images_without_a_range_are_not_rounded():
     np.testing.assert_allclose(made.confidences, softmax(made.images.reshape(1, -1) @ weights + bias)[:, 1], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_what_is_wrong_is_said_before_any_work():
     model = linear()[0]
     fool = FoolingAscent(model, value_range=(1, 3))

@@ -29,6 +29,7 @@ def state(model):
     return {name: vars(model)[name] for name in sorted(vars(model))}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", ["never", "asked"])
 def test_asking_leaves_no_trace(before):
     model = built(lambda flat: L.Dense(3, "softmax", name="d")(flat))
@@ -50,6 +51,7 @@ def test_asking_leaves_no_trace(before):
     np.testing.assert_array_equal(predicting(images()), seen)
 
 
+@pytest.mark.slow
 def test_it_is_what_predict_says_in_batches_of_any_size():
     model = built(lambda flat: L.Dense(3, "softmax")(flat))
     expected = model.predict(images(7) / 255, batch_size=4, verbose=0)
@@ -86,6 +88,7 @@ def test_every_kind_of_output(outputs_of, name, expected):
     assert found.dtype == np.float32 and Predicting(model, output=name).count == wanted.shape[1]
 
 
+@pytest.mark.slow
 def test_other_inputs_are_the_same_for_all():
     model = built(lambda f, more: L.Dense(3, "softmax")(L.Concatenate()([f, more])), others=[("more", (2,))])
     more = np.float32([0.5, -2])
@@ -95,6 +98,7 @@ def test_other_inputs_are_the_same_for_all():
     assert np.abs(recomputed(model, images(), input="image", others={"more": 0 * more}) - expected).max() > 0.01
 
 
+@pytest.mark.slow
 def test_a_model_of_its_own_class():
     class Own(keras.Model):
         def __init__(self):
@@ -111,6 +115,7 @@ def test_a_model_of_its_own_class():
     np.testing.assert_array_equal(found, model.predict(images(), verbose=0))
 
 
+@pytest.mark.slow
 def test_what_is_no_probability():
     with pytest.raises(TargetError, match="Softmax"):
         Predicting(built(lambda f: L.Dense(3)(f)))
@@ -130,6 +135,7 @@ def confirm(model, given, classes, **changes):
     return confirmed(Predicting(model), given, classes, settings={}, **{**settings, **changes})
 
 
+@pytest.mark.slow
 def test_what_is_reported_is_what_was_predicted():
     model = built(lambda flat: L.Dense(3, "softmax")(flat))
     model.set_weights([20 * model.get_weights()[0], model.get_weights()[1]])

@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from kerasviz.errors import InputError, LoadError, SaveError, SettingError
-from kerasviz.synthesis.fooling.pictures import from_picture, rounded, to_picture
-from kerasviz.synthesis.fooling.record import FoolingImages, percent
+from kerasviz.plotting.naming import percent
+from kerasviz.synthesis.fooling.record import FoolingImages
+from kerasviz.synthesis.pictures import from_picture, rounded, to_picture
 
 
 def made(channels=3, classes=(3, 5, 3), low=-1.0, high=3.0, **changes):
@@ -112,6 +113,7 @@ def test_what_is_saved_is_what_was_predicted(tmp_path, channels):
     assert loaded.history["step"].tolist() == [0, 1] and loaded.history["confidence"].shape == (2, 3)
 
 
+@pytest.mark.slow
 def test_saving_again(tmp_path):
     folder = made().save(tmp_path / "out")
     first = {path.name: path.read_bytes() for path in folder.iterdir()}

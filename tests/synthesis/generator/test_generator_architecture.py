@@ -8,6 +8,7 @@ from kerasviz.errors import SettingError
 from kerasviz.synthesis.generator import build_discriminator, build_generator
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "image", "grid"),
     [
@@ -39,6 +40,7 @@ def test_without_a_range_images_are_linear_in_the_last_layer(rng):
     assert abs(before).max() > 0
 
 
+@pytest.mark.slow
 def test_codes_are_divided_by_their_scale(rng):
     codes = rng.normal(size=(2, 6)).astype("float32")
     plain, scaled = (build_generator((6,), (4, 4, 1), width=2, code_scale=scale, seed=3) for scale in (1, 50))

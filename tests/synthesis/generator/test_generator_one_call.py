@@ -212,6 +212,7 @@ def test_preprocessing_runs_before_the_classifier_and_images_keep_their_range():
     np.testing.assert_allclose(made_images / 255, plain_images, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_errors_come_before_any_work():
     with pytest.raises(SettingError, match="value_range"):
         _train(value_range=None)

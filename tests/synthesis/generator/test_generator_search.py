@@ -47,6 +47,7 @@ def _begin(seed, count):
     return np.stack([np.random.default_rng([seed, i]).standard_normal(CODES) for i in range(count)])
 
 
+@pytest.mark.slow
 def test_one_step_on_linear_networks_is_the_vector_in_closed_form(rng):
     generator, weights = _linear_generator(rng)
     model = _classifier(rng)
@@ -58,6 +59,7 @@ def test_one_step_on_linear_networks_is_the_vector_in_closed_form(rng):
     np.testing.assert_allclose(_codes(generator, made.images), expected, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_steps_are_those_of_the_authors_with_both_divisions(rng):
     generator, weights = _linear_generator(rng)
     model = _classifier(rng, hidden=6)
@@ -88,6 +90,7 @@ def test_the_steps_are_those_of_the_authors_with_both_divisions(rng):
     assert np.isclose(_codes(generator, made.images), 0, atol=1e-4).any()
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_the_returned_images_before_softmax(rng):
     generator, _ = _linear_generator(rng, "sigmoid")
     model = _classifier(rng, hidden=6)
@@ -100,6 +103,7 @@ def test_scores_are_those_of_the_returned_images_before_softmax(rng):
     assert (made.steps == 5).all()
 
 
+@pytest.mark.slow
 def test_the_default_step_is_the_authors_share_of_the_mean_bound(rng):
     generator, _ = _linear_generator(rng)
     model = _classifier(rng)
@@ -178,6 +182,7 @@ def test_runs_repeat_and_change_neither_network(rng):
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.slow
 def test_errors_come_before_any_work(rng):
     generator, _ = _linear_generator(rng)
     model = _classifier(rng)

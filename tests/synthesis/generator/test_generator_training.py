@@ -92,12 +92,14 @@ def _by_hand(classifier, training, images):
     return {name: float(value) for name, value in figures.items()}, loss, judge, tape
 
 
+@pytest.mark.slow
 def test_figures_are_the_losses_by_hand_over_unequal_batches(classifier, training, images):
     expected, *_ = _by_hand(classifier, training, images)
     found = training.evaluate(images, batch_size=4, verbose=0, return_dict=True)
     assert found == pytest.approx({**expected, "judging": 1.0}, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_step_moves_each_network_by_its_own_loss_and_nothing_else(classifier, training, images):
     expected, loss, judge, tape = _by_hand(classifier, training, images)
     moved = []
@@ -153,6 +155,7 @@ def test_predict_gives_the_images_of_the_codes(classifier, training, images):
     np.testing.assert_allclose(training.predict(images, batch_size=4, verbose=0), expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_statistics_are_those_of_all_codes(classifier, images):
     network = Network(classifier)
     at = network.address("code"), network.address("features")

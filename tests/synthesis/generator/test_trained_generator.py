@@ -32,6 +32,7 @@ def test_bounds_begin_at_0_behind_a_rectifier_and_lie_around_the_mean_elsewhere(
         _made().bounds(-1)
 
 
+@pytest.mark.slow
 def test_images_are_those_of_the_model_whatever_the_batches(rng):
     made = _made()
     codes = rng.normal(size=(5, 2))

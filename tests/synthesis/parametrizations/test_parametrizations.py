@@ -56,6 +56,7 @@ def test_values_stay_within_the_range(name, bounds, rng):
     assert (images.min(), images.max()) == bounds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("size", [(6, 6), (5, 8), (9, 7), (1, 4)])
 def test_images_come_back(way, rng, size, channels):
@@ -128,6 +129,7 @@ def test_a_matrix_that_does_not_fit_the_channels(way):
         way.start(ImageSpace(5, 7, 4), 1, seed=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(6, 6), (5, 8), (6, 7)])
 @pytest.mark.parametrize("name", FORMULAS)
 def test_gradients_against_finite_differences(rng, name, size):

@@ -67,6 +67,7 @@ def test_linear_outputs_are_cut_off_at_the_range(rng):
     np.testing.assert_allclose(images, linear.clip(-1, 2), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(7, 9), (8, 6), (3, 12)])
 def test_other_sizes_are_interpolated(tanh, rng, size):
     codes = rng.normal(size=(1, 3))
@@ -150,6 +151,7 @@ def test_gradients_reach_the_codes(tanh, rng):
     np.testing.assert_allclose(gradient(tf.constant(codes, tf.float32)), slopes, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_runs_in_inference_mode_and_shares_its_weights(rng):
     model = keras.Sequential(
         [keras.Input((3,)), L.Dense(24, use_bias=False, name="dense"), L.BatchNormalization(), L.Dropout(0.5)]
@@ -182,6 +184,7 @@ def test_settings(tanh):
     assert ThroughGenerator(generator=tanh, value_range=(-np.inf, np.inf)).settings()["value_range"] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "setting",
     [

@@ -135,6 +135,7 @@ def test_the_model_is_untouched_and_its_later_weights_are_seen(network):
         np.testing.assert_allclose(attack(images, *arguments).points, fresh(images, *arguments).points, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_one_trace_for_all_calls():
     traces = []
 
@@ -178,6 +179,7 @@ def test_distances_are_in_the_units_of_the_images(mode, rng):
         assert found.settings["preprocess"] == mode and exact.max() > 1
 
 
+@pytest.mark.slow
 def test_what_the_rounding_of_a_file_leaves():
     # The boundary lies at 100.3.
     model = linear(np.float32([[1.0]]), np.float32([-100.3]), "sigmoid")
@@ -227,6 +229,7 @@ def test_any_class_is_reached_on_a_trained_network(norm):
     assert least.success.all() and (least.distances[away.success] <= away.radius).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [

@@ -20,6 +20,7 @@ def case():
     return weights, bias, linear(weights, bias), rng.standard_normal((60, 12)).astype("float32")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("norm", "order"), ORDERS)
 def test_exact_on_a_linear_network(case, norm, order):
     weights, bias, model, points = case

@@ -79,6 +79,7 @@ def test_a_part_of_the_record(found):
     assert found.select([2, 0]).distances.tolist() == [0, 0.25]
 
 
+@pytest.mark.slow
 def test_the_sum_that_is_drawn(found, images):
     figure = found.plot(images, labels=["cat", "$dog$", "owl"])
     pictures = [axes.images[0].get_array() for axes in figure.axes]
@@ -116,6 +117,7 @@ def test_magnified():
     assert magnified(np.full((4, 4, 1), 60.0), 0, 255)[1] == "2.1"
 
 
+@pytest.mark.slow
 def test_saved_and_loaded(found, images, tmp_path):
     found = replace(found, target=np.array([1, 0, 1], np.int32))
     folder = found.save(tmp_path / "a", images, labels=["cat", "dog", "owl"])

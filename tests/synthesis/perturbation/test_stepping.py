@@ -70,6 +70,7 @@ def test_the_gradient_of_the_cross_entropy_in_closed_form(rng):
         np.testing.assert_allclose(FGSM(model, norm=norm)(points, 2.0).points, points + 2 * ways, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_the_way_is_right_where_probabilities_are_exactly_one(rng):
     weights, points = rng.standard_normal((8, 2)).astype("float32"), rng.standard_normal((30, 8)).astype("float32")
     model = linear(weights * 1e4, np.zeros(2, "float32"))
