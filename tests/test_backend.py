@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 
 def run(code, **environment):
     """Run a line of Python in a process of its own."""
@@ -26,6 +28,7 @@ def test_importing_loads_nothing_heavy():
     assert run(code).stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_every_public_name_is_there():
     code = (
         "import kerasviz as kv; print([n for n in kv.__all__ if not hasattr(kv, n)], set(kv.__all__) <= set(dir(kv)))"

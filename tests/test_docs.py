@@ -43,7 +43,13 @@ def commands(text):
     return found
 
 
-@pytest.mark.parametrize("name", modules_with_examples())
+def example(name):
+    """A module as a parameter; the examples of wings that search and train take their time."""
+    long = name.startswith(("kerasviz.synthesis", "kerasviz.generalization", "kerasviz.features.dissection"))
+    return pytest.param(name, marks=[pytest.mark.slow] if long else [])
+
+
+@pytest.mark.parametrize("name", map(example, modules_with_examples()))
 def test_examples_in_docstrings_give_what_they_show(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     # As pytest and doctest do it: each example sees its module's names, and none of another example's.

@@ -145,6 +145,7 @@ def same(one, other):
         assert one == other
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["saliency", "smooth_grad", "integrated_gradients", "grad_cam"])
 def test_what_explainers_return_survives_saving(method, tmp_path):
     specimen = zoo.ZOO["time_distributed"]()

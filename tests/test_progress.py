@@ -101,6 +101,7 @@ def test_cheap_where_it_is_silent():
     assert time.perf_counter() - start < 0.1 * 10
 
 
+@pytest.mark.slow
 def test_explainers_count_their_runs(monkeypatch):
     """The total that is announced is the number of steps taken."""
     import contextlib

@@ -54,6 +54,7 @@ def test_fused_layers_are_each_divided_by_their_maximum(name, layers, method):
     assert all(layer in explanation.layer for layer in layers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["grad_cam", "ablation_cam", "score_cam"])
 def test_fusing_with_a_layer_of_zeros_leaves_half_the_other(method):
     """A map of zeros has no maximum to be divided by: it stays zero, and counts."""
@@ -70,6 +71,7 @@ def test_fusing_with_a_layer_of_zeros_leaves_half_the_other(method):
     near(both, one / one.max((1, 2), keepdims=True) / 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["score_cam", "ablation_cam"])
 def test_fused_trials_are_fused_as_the_others(method):
     case = case_of("functional")

@@ -239,6 +239,7 @@ def counted():
     return zoo.randomize(keras.Model(inputs, zoo.head(x), name="counted"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", EACH_METHOD)
 def test_two_hundred_calls_trace_once(method, counted):
     fewer = {"smooth_grad": {"samples": 2}, "integrated_gradients": {"steps": 2}, "rise": {"samples": 2}}

@@ -49,6 +49,7 @@ def test_without_resizing_the_map_is_the_feature_maps_own():
     assert small.shape == (3, 3, 3)
 
 
+@pytest.mark.slow
 def test_each_call_of_a_shared_layer_has_its_own_map():
     case = case_of("dicts")
     explain = {call: kv.GradCAM(case.model, f"tower/conv1@{call}") for call in (0, 1)}

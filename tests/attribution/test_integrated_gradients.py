@@ -56,6 +56,7 @@ def test_the_batch_size_changes_nothing(batch_size):
     np.testing.assert_allclose(parts.extras["completeness_gap"], whole.extras["completeness_gap"], atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["functional", "image_and_table"])
 def test_the_gap_is_what_the_sum_misses(name):
     """Recomputed from the user's own model; it shrinks as the points grow denser."""
@@ -84,6 +85,7 @@ def as_list(inputs):
     return inputs if isinstance(inputs, list) else [inputs]
 
 
+@pytest.mark.slow
 def test_the_gap_is_of_the_unreduced_values():
     case = case_of("conv1d")
     full = kv.IntegratedGradients(case.model, steps=3, gap=True)(case.inputs, 1)

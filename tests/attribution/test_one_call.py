@@ -37,6 +37,7 @@ def images():
     return zoo.images(6, 5, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", EACH_METHOD)
 def test_equals_the_class_of_that_name(method):
     case = case_of("conv1d")

@@ -216,6 +216,7 @@ def test_guided_grad_cam_is_the_product(net):
     assert (guided.kind, guided.signed, guided.layer) == ("pixels", True, layer)
 
 
+@pytest.mark.slow
 def test_reductions_over_channels(net):
     _, model, image = net
     full = kv.GuidedBackprop(model)(image[None], 1).values.astype("float64")

@@ -210,6 +210,7 @@ def test_constant_channels_have_no_weight(partly_constant, settings):
         assert_equals_the_reference(values[i], expected, 2e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"softmax": True}, {"max_channels": 1}, {"max_channels": 1, "softmax": True}])
 def test_nothing_but_constant_channels_is_a_map_of_zeros(partly_constant, settings):
     """Also for one image alone of the batch, whose mates keep their maps."""

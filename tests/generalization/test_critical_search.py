@@ -57,6 +57,7 @@ def test_the_vector_of_a_binary_linear_model():
     np.testing.assert_array_equal(found.critical, exact)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["lass", "pgd", "fgsm"])
 @pytest.mark.parametrize(("classes", "size"), [(10, 64), (3, 300)])
 def test_never_above_the_closed_form_and_hardly_below(method, classes, size, rng):

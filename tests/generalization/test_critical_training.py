@@ -88,6 +88,7 @@ class Recorded(keras.Sequential):
         return super().train_step(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weight", [1.0, 0.25, 3.0])
 @pytest.mark.parametrize("sample_weight", [None, [1.0, 0.5, 2.0, 0.0, 3.0]])
 def test_step_is_the_one_computed_by_hand(weight, sample_weight):

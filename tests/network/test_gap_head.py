@@ -38,6 +38,7 @@ EXPECTED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(EXPECTED))
 def test_found_in_every_kind_of_model(name):
     found = gap_head(Network(zoo.ZOO[name]().model))

@@ -32,6 +32,7 @@ def small():
     return zoo.ZOO["nested_in_sequential"]()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
 def test_a_saved_model_explains_as_the_live_one(suffix, small, tmp_path):

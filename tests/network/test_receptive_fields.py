@@ -535,6 +535,7 @@ def test_several_images():
     assert numbers(field_of(keras.Model([left, right], both), "both")) == (0, 3, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(set(ZOO) - {"time_distributed"}))
 def test_every_kind_of_model(kind):
     specimen = ZOO[kind]()

@@ -279,6 +279,7 @@ assert dict(matplotlib.rcParams) == before
 """
 
 
+@pytest.mark.slow
 def test_matplotlib_is_loaded_late_and_left_as_it_was():
     # Without a backend named, merely reading rcParams imports pyplot.
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "MPLBACKEND": "agg"}
