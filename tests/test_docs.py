@@ -49,7 +49,7 @@ def example(name):
     return pytest.param(name, marks=[pytest.mark.slow] if long else [])
 
 
-@pytest.mark.parametrize("name", map(example, modules_with_examples()))
+@pytest.mark.parametrize("name", [example(name) for name in modules_with_examples()])
 def test_examples_in_docstrings_give_what_they_show(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     # As pytest and doctest do it: each example sees its module's names, and none of another example's.

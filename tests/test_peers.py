@@ -57,6 +57,7 @@ SPELLINGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_guided_backprop_leaves_relu_layers_alone(spelling):
     """tf-keras-vis, Xplique: only `activation='relu'` is guided; layers, ops, ReLU6, leaky ones silently not."""

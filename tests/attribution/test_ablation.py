@@ -74,6 +74,7 @@ def test_on_a_linear_score_each_segment_loses_its_own_part(segments, shape):
     assert (explanation.signed, explanation.kind) == (True, "heatmap")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sequential", "conv1d", "conv3d", "image_and_table", "binary"])
 def test_equals_a_loop_over_the_segments(name):
     case = case_of(name)

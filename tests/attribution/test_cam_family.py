@@ -138,6 +138,7 @@ def slow_parts(case, layer, classes):
         yield activation, gradient
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", BY_GRADIENT)
 @pytest.mark.parametrize(("name", "layer", "classes"), PLACES)
 def test_equals_the_reference(name, layer, classes, method):
@@ -321,6 +322,7 @@ def test_other_axes_of_space_and_other_heads(name, method):
         assert np.abs(values[i] - expected).max() <= 1e-5 * np.abs(signed).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["hires_cam", "ablation_cam", "score_cam"])
 def test_a_custom_target_of_two_classes(one_dense, method):
     """The margin between two classes is itself a class of a network with the difference of their weights."""

@@ -13,6 +13,7 @@ import kerasviz as kv
 from kerasviz.errors import InputError, LayerError
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(zoo.ZOO))
 def test_the_default_layer_is_the_last_feature_map(name):
     assert case_of(name).explainer("grad_cam").layer == case_of(name).specimen.layer

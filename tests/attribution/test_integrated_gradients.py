@@ -33,6 +33,7 @@ def test_gauss_legendre_is_exact_for_polynomials():
     assert abs(weights @ points**8 - 1 / 9) > 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", RULES)
 def test_every_rule_equals_a_loop_over_points(rule):
     case = case_of("conv1d")

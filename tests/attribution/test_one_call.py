@@ -102,6 +102,7 @@ def test_settings_that_cannot_be_hashed(model, images):
     np.testing.assert_array_equal(found.values, kv.IntegratedGradients(model, baseline=baseline)(images, 1).values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["activation", "held function"])
 def test_a_replaced_activation_is_seen(change):
     inputs = keras.Input((6, 5, 2))

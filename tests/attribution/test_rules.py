@@ -205,6 +205,7 @@ def test_grad_cam_equals_finite_differences_at_the_layer(net, number):
     assert close(raw, grad_cam(activation, slopes))
 
 
+@pytest.mark.slow
 def test_guided_grad_cam_is_the_product(net):
     _, model, image = net
     layer = "layer1"

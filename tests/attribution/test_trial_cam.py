@@ -99,6 +99,7 @@ def test_equals_the_reference(name, layer, classes, method):
         assert_equals_the_reference(explanation.values[i], sample.map(method, rectify=False), 2e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["score_cam", "ablation_cam"])
 def test_rectified_maps(method):
     case, classes = case_of("functional"), (1, 0, 2)

@@ -120,6 +120,7 @@ def shared():
     return model, image, engine_of(model, image)
 
 
+@pytest.mark.slow
 def test_every_kind_of_layer_is_computed_on_boxes(shared):
     model, image, engine = shared
     grid, patches = variants(image, (4, 5), (3, 2))

@@ -49,6 +49,7 @@ def test_input_gradients_are_those_of_a_plain_tape(specimen):
         np.testing.assert_allclose(mine, theirs, rtol=0, atol=(2e-2 if half else 1e-6) * scale)
 
 
+@pytest.mark.slow
 def test_activations_of_every_layer_are_those_that_keras_returns(specimen):
     """By a model of Keras's own to every layer at the top, where Keras can make one."""
     model = specimen.model
