@@ -115,7 +115,7 @@ def dream(
         from kerasviz.cli.dreaming import prepare_dreaming
         from kerasviz.cli.dreamt import HOLDS, carry_out
         from kerasviz.cli.models import open_model
-        from kerasviz.cli.visualized import check_folder
+        from kerasviz.cli.places import check_folder
 
         check_folder(out, overwrite=overwrite, holds=HOLDS, images=files)
         reporter.status(f"opening {model}")

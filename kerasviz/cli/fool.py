@@ -117,11 +117,13 @@ def fool(
         if preprocess != "auto":
             data.preprocessing.check_mode(preprocess)
 
-        from kerasviz.cli.fooled import carry_out, check_out
+        from kerasviz.cli.fooled import carry_out
         from kerasviz.cli.fooling import prepare_fooling
         from kerasviz.cli.models import open_model
+        from kerasviz.cli.places import check_folder
+        from kerasviz.synthesis.fooling.saved import HOLDS
 
-        check_out(out, overwrite=overwrite)
+        check_folder(out, overwrite=overwrite, holds=HOLDS)
         reporter.status(f"opening {model}")
         opened = open_model(model, custom=custom, unsafe=unsafe, labels=names_of_classes, preprocess=preprocess)
         reporter.status("preparing")

@@ -2,47 +2,16 @@
 
 import dataclasses
 import json as json_documents
-import os
 from pathlib import Path
 
 from kerasviz.cli.console import Reporter, print_json, printable
 from kerasviz.cli.fooling import Fooling
-from kerasviz.errors import SaveError
 from kerasviz.plotting.naming import percent
 from kerasviz.synthesis.fooling.record import FoolingImages
-from kerasviz.synthesis.fooling.saved import is_saved
 
 #: The exit code where some classes were not reached.
 SOME_MISSED = 1
 _MOST_ROWS = 50
-
-
-def check_out(out: Path, *, overwrite: bool):
-    """Refuse what cannot be written, before any work is done.
-
-    Args:
-        out: where results go.
-        overwrite: whether earlier results may be replaced.
-
-    Raises:
-        SaveError: the path is no folder, holds something else or earlier results, or may not be written to.
-    """
-    if out.exists() and not out.is_dir():
-        raise SaveError(f"{printable(out)!r} is a file", expected="a folder", mend="Choose another with --out")
-    if out.exists() and any(out.iterdir()) and not (overwrite and is_saved(out)):
-        ours = is_saved(out)
-        raise SaveError(
-            f"{printable(out)!r} {'exists already' if ours else 'holds other files'}",
-            expected="a new or empty folder",
-            mend="Add --overwrite to replace the pictures there" if ours else "Choose another with --out",
-        )
-    above = next(folder for folder in out.absolute().parents if folder.exists())
-    if not os.access(above, os.W_OK):
-        raise SaveError(
-            f"{printable(out)!r} cannot be written: you may not write to {printable(above)!r}",
-            expected="a folder that you may write to",
-            mend="Choose another with --out",
-        )
 
 
 def carry_out(work: Fooling, out: Path, reporter: Reporter, stdout, *, overwrite: bool, json: bool) -> int:

@@ -10,6 +10,7 @@ from kerasviz import plotting
 from kerasviz.cli.console import SOME_SKIPPED, Reporter, print_json, printable
 from kerasviz.cli.manifest import of_model, versions
 from kerasviz.cli.memorizing import UNIT, Memorized, Memorizing, Shown
+from kerasviz.cli.places import check_writable
 from kerasviz.errors import ImageError, SaveError
 from kerasviz.generalization.critical_record import magnification, magnified
 from kerasviz.generalization.curve_record import curve_files
@@ -41,13 +42,7 @@ def check_out(out: Path, images: list[Path], *, overwrite: bool):
             mend="Choose one with --out",
         )
     check_free(out, _NAMES, overwrite=overwrite)
-    above = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
-    if not os.access(above, os.W_OK):
-        raise SaveError(
-            f"{printable(out)!r} cannot be written: you may not write to {printable(above)!r}",
-            expected="a folder that you may write to",
-            mend="Choose another with --out",
-        )
+    check_writable(out)
 
 
 def carry_out(work: Memorizing, out: Path, reporter: Reporter, stdout, *, overwrite: bool, json: bool) -> int:

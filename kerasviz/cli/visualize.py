@@ -133,10 +133,12 @@ def visualize(
             data.preprocessing.check_mode(preprocess)
 
         from kerasviz.cli.models import open_model
-        from kerasviz.cli.visualized import carry_out, check_folder
+        from kerasviz.cli.places import check_folder
+        from kerasviz.cli.visualized import carry_out
         from kerasviz.cli.visualizing import prepare_visualizing
+        from kerasviz.synthesis.saved import HOLDS
 
-        check_folder(out, overwrite=overwrite)
+        check_folder(out, overwrite=overwrite, holds=HOLDS)
         reporter.status(f"opening {model}")
         opened = open_model(model, custom=custom, unsafe=unsafe, labels=names_of_classes, preprocess=preprocess)
         reporter.status("preparing")

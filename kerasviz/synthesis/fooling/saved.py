@@ -11,7 +11,8 @@ from kerasviz.reading import holds_only, read_arrays, read_json, reading
 from kerasviz.writing import plain, write_csv, write_json
 
 _ARRAYS, _MANIFEST, _TABLE, _SHEET = "arrays.npz", "manifest.json", "images.csv", "sheet.png"
-_HOLDS = "fooling images"
+#: What the manifest says that the folder holds.
+HOLDS = "fooling images"
 _FIELDS = ("images", "classes", "confidences", "predicted", "steps")
 _SAVED = ("saved_confidences", "saved_predicted")
 #: The numbers of channels that a PNG file holds as they are.
@@ -39,7 +40,7 @@ def write(made, folder: Path, labels=None):
     made.plot(labels).savefig(folder / _SHEET)
     manifest = {
         "kerasviz": kerasviz.__version__,
-        "holds": _HOLDS,
+        "holds": HOLDS,
         "method": made.method,
         "wanted": made.wanted,
         "found": int(made.found.sum()),
@@ -58,7 +59,7 @@ def read(folder: Path) -> dict:
     Raises:
         LoadError: it holds none, or damaged ones.
     """
-    with reading(folder, _HOLDS, "a folder that FoolingImages.save or `kerasviz fool` wrote"):
+    with reading(folder, HOLDS, "a folder that FoolingImages.save or `kerasviz fool` wrote"):
         manifest, arrays = read_json(folder / _MANIFEST), read_arrays(folder / _ARRAYS)
         low, high = arrays.pop("range").tolist()
         history = {name.partition("/")[2]: arrays[name] for name in arrays if name.startswith("history/")}
@@ -69,7 +70,7 @@ def read(folder: Path) -> dict:
 
 def is_saved(folder) -> bool:
     """Whether a folder holds fooling images that were saved, and nothing beside them."""
-    return holds_only(Path(folder), _MANIFEST, _HOLDS)
+    return holds_only(Path(folder), _MANIFEST, HOLDS)
 
 
 def _names(classes):
