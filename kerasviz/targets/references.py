@@ -5,10 +5,8 @@ import tensorflow as tf
 
 from kerasviz.errors import TargetError
 from kerasviz.targets.base import Target, as_array
+from kerasviz.targets.layers import rows_of, sharpened
 from kerasviz.targets.units import layer_name, map_shape
-
-#: The least cosine that a dot product is multiplied by, so that what points elsewhere can still turn.
-_LEAST_COSINE = 0.1
 
 
 class Reference(Target):
@@ -55,7 +53,7 @@ class Reference(Target):
     def _pair(self, network, done, arguments):
         """The activation and the given one, both `(N, positions, channels)` float32."""
         (wanted,) = arguments
-        return _rows(done.activations[network.address(self.layer)]), _rows(wanted)
+        return rows_of(done.activations[network.address(self.layer)]), rows_of(wanted)
 
 
 class MatchActivation(Reference):
@@ -109,22 +107,14 @@ class AlongActivation(Reference):
     def score(self, network, done, arguments):  # noqa: D102
         found, wanted = self._pair(network, done, arguments)
         dots = tf.reduce_sum(found * wanted, axis=2)
-        if self.cosine:
-            squares = tf.reduce_sum(tf.square(found), axis=2) * tf.reduce_sum(tf.square(wanted), axis=2)
-            # Where either is zero so is the dot product; the root of zero has no finite gradient.
-            cosines = dots * tf.math.rsqrt(tf.where(squares > 0, squares, 1.0))
-            dots *= tf.maximum(cosines, _LEAST_COSINE) ** self.cosine
-        return tf.reduce_sum(dots, axis=1) / _total(tf.square(wanted))
+        squares = tf.reduce_sum(tf.square(found), axis=2) * tf.reduce_sum(tf.square(wanted), axis=2)
+        return tf.reduce_sum(sharpened(dots, squares, self.cosine), axis=1) / _total(tf.square(wanted))
 
     def key(self):  # noqa: D102
         return (type(self), self.layer, self.cosine)
 
     def describe(self):  # noqa: D102
         return f"along an activation of {layer_name(self.layer)}"
-
-
-def _rows(activation):
-    return tf.cast(tf.reshape(activation, (tf.shape(activation)[0], -1, activation.shape[-1])), tf.float32)
 
 
 def _total(rows):
