@@ -106,3 +106,8 @@ def test_each_sample_is_redirected_alone():
 
 def test_the_redirected_rule_is_none_that_explains():
     assert rules.get("redirected") is rules.redirected and "redirected" not in rules.RULES
+
+
+def test_a_gather_above_a_redirected_relu():
+    found = below(lambda x: tf.gather(rules.redirected(tf.nn.relu)(x), [1]), [[1.0, 1], [-1, -1]], [[-2, 2]])
+    np.testing.assert_array_equal(found, [[0, 0], [-2, 0]])
