@@ -8,6 +8,11 @@ import zoo as _zoo
 MODELS = sorted(_zoo.ZOO)
 
 
+def pytest_collection_modifyitems(items):
+    """The notebooks first: one worker runs them one after another, and at the end the others would wait for it."""
+    items.sort(key=lambda item: item.path.name != "test_notebooks.py")
+
+
 @pytest.fixture(params=MODELS)
 def specimen(request):
     """Each kind of model in turn; tests may change it."""
