@@ -209,7 +209,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_curves(tmp_path):
     for _ in range(4):
         with start(killed) as process:
             try:
-                process.wait(timeout=rng.uniform(0.1, 0.4) * length)
+                process.wait(timeout=rng.uniform(0.05, 0.2) * length)
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
                 kills += 1
