@@ -50,7 +50,9 @@ def of_any_size(model, network: Network, number: int, layers) -> tuple[keras.Mod
             expected="a layer of the model or of a model inside it, for images of another size than the model's",
             mend="Take the layer around it, or make images of the model's own size, in one octave",
         )
-    found = keras.Model(inputs, [flat.found[at] for at in dict.fromkeys(wanted)], name=model.name)
+    # Older versions of Keras warn where a list of one stands for its one.
+    taken = inputs if len(inputs) > 1 else inputs[0]
+    found = keras.Model(taken, [flat.found[at] for at in dict.fromkeys(wanted)], name=model.name)
     return found, [
         Address(flat.name_of(path), address.call) for (path, _), address in zip(wanted, addresses, strict=True)
     ]
@@ -72,7 +74,9 @@ def require_size(free: keras.Model, name: str, size: tuple[int, int]):
         for tensor in free.inputs
     ]
     try:
-        tf.function(lambda *tensors: free(list(tensors), training=False), autograph=False).get_concrete_function(*specs)
+        tf.function(
+            lambda *tensors: free(list(tensors) if len(tensors) > 1 else tensors[0], training=False), autograph=False
+        ).get_concrete_function(*specs)
     except Exception as error:  # whatever a layer raises on a tensor of this size
         raise _cannot(free.name, size, error) from error
 

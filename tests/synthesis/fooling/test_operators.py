@@ -114,7 +114,7 @@ def test_one_point_changes_sides_once_at_any_place_alike(rng):
     first, second = one_point(zeros, ones, rng)
     np.testing.assert_array_equal(first + second, ones)
     assert (np.diff(first.astype(int), axis=1) >= 0).all()
-    counts = np.bincount(first.sum(axis=1), minlength=7)
+    counts = np.bincount(first.sum(axis=1).astype(int), minlength=7)
     assert counts[[0, 6]].tolist() == [0, 0]
     assert stats.chisquare(counts[1:6]).pvalue > 1e-3
     assert first.dtype == np.uint8
