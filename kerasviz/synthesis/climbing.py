@@ -58,12 +58,16 @@ class Climber:
         """
         if self._variables is None:
             self._open(parameters)
-        for variable, value in zip(self._variables, parameters, strict=True):
-            variable.assign(value)
-        for variable, value in zip(self._optimizer.variables, self._fresh, strict=True):
-            variable.assign(value)
         self._arguments = [tf.constant(array) for array in arguments]
-        self._seed, self._made = tf.constant(seed, tf.int32), 0
+        self._seed = tf.constant(seed, tf.int32)
+        self._reset(parameters)
+
+    def _reset(self, parameters):
+        """Set parameters and optimizer to before the first step."""
+        values = [*parameters, *self._fresh]
+        for variable, value in zip([*self._variables, *self._optimizer.variables], values, strict=True):
+            variable.assign(value)
+        self._made = 0
 
     def look(self) -> View:
         """The images as they are, without transforms."""
@@ -93,11 +97,8 @@ class Climber:
                 stacklevel=5,
             )
             return 1
-        for variable, value in zip(self._variables, start, strict=True):
-            variable.assign(value)
-        for variable, value in zip(self._optimizer.variables, self._fresh, strict=True):
-            variable.assign(value)
-        self._made, steps = 0, min(steps, REDIRECTED_STEPS)
+        self._reset(start)
+        steps = min(steps, REDIRECTED_STEPS)
         self._moved(network, steps)
         return steps
 

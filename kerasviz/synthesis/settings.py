@@ -62,6 +62,25 @@ def preprocess_name(preprocess: str | Callable | None) -> str | None:
     return getattr(preprocess, "__name__", str(preprocess)) if callable(preprocess) else preprocess
 
 
+def checked_range(value_range) -> tuple[float, float]:
+    """The smallest and the largest value of images, both infinite where there is no range.
+
+    Raises:
+        SettingError: it is no such pair.
+    """
+    try:
+        low, high = map(float, value_range)
+    except (TypeError, ValueError):
+        low = high = np.nan
+    if (low, high) != UNBOUNDED and not -np.inf < low < high < np.inf:
+        raise SettingError(
+            f"value_range={value_range!r}",
+            expected="the smallest and the largest value of images, such as (0, 255); both infinite for no range",
+            mend="Look at what the network was trained on; a generator that ends in tanh makes (-1, 1)",
+        )
+    return low, high
+
+
 def _range(given, preprocess):
     if given is None:
         known = preprocess is not None and not callable(preprocess)
@@ -74,17 +93,7 @@ def _range(given, preprocess):
             )
         check_mode(preprocess)
         return 0.0, 255.0
-    try:
-        low, high = map(float, given)
-    except (TypeError, ValueError):
-        low = high = np.nan
-    if (low, high) != UNBOUNDED and not -np.inf < low < high < np.inf:
-        raise SettingError(
-            f"value_range={given!r}",
-            expected="the smallest and the largest value of images, such as (0, 255); both infinite for no range",
-            mend="Look at what the network was trained on",
-        )
-    return low, high
+    return checked_range(given)
 
 
 def _size(given, own, name):

@@ -37,7 +37,7 @@ def test_help_loads_nothing_heavy():
 
 
 def test_help_answers_at_once():
-    """In seconds of work, far under those that TensorFlow takes to load, whatever the machine."""
+    """In seconds of work, which other processes on the machine do not change."""
 
     def seconds():
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -45,7 +45,7 @@ def test_help_answers_at_once():
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    assert min(seconds() for _ in range(3)) < 0.8
+    assert min(seconds() for _ in range(3)) < 0.4
 
 
 @pytest.mark.slow

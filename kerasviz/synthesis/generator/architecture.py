@@ -8,6 +8,7 @@ import numpy as np
 
 from kerasviz.checks import checked_count, checked_number, checked_seed
 from kerasviz.errors import SettingError
+from kerasviz.synthesis.settings import checked_range
 
 _SLOPE = 0.3  # of the leaky rectifiers, as in the paper
 _GRID = 4  # pixels of the smaller side at which images from vectors begin, as in the paper
@@ -149,25 +150,6 @@ def checked_shape(name: str, shape) -> tuple[int, ...]:
             f"{name}={shape!r}", expected="a shape without a batch axis, all sizes known", mend="Such as (64,)"
         )
     return tuple(map(int, sizes))
-
-
-def checked_range(value_range) -> tuple[float, float]:
-    """The lowest and the highest value of an image; both infinite where there is no range.
-
-    Raises:
-        SettingError: they are no such pair.
-    """
-    try:
-        low, high = map(float, value_range)
-    except (TypeError, ValueError):
-        low = high = math.nan
-    if not low < high or np.isfinite(low) != np.isfinite(high):
-        raise SettingError(
-            f"value_range={value_range!r}",
-            expected="the lowest and the highest value of an image, both finite, or minus infinity and infinity",
-            mend="Such as (0, 255) for pixels, or (0, 1)",
-        )
-    return low, high
 
 
 def _checked_image(shape):

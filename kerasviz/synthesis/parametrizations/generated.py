@@ -11,6 +11,7 @@ from kerasviz.errors import InputError, ModelError, SettingError
 from kerasviz.network.network import Network
 from kerasviz.synthesis.parametrizations import starting
 from kerasviz.synthesis.parametrizations.base import Parametrization
+from kerasviz.synthesis.settings import checked_range
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -76,7 +77,7 @@ class ThroughGenerator(Parametrization):
             raise SettingError(f"decay={self.decay!r}", expected="a number over 0, at most 1", mend="1 for none")
         known = {
             "_network": network,
-            "value_range": _checked_range(self.value_range),
+            "value_range": checked_range(self.value_range),
             "decay": float(self.decay),
             "deviation": checked_number("deviation", self.deviation, 0),
             "codes": None if self.codes is None else np.array(network.inputs.check(self.codes)[0]),
@@ -172,20 +173,6 @@ def _check_ends(network):
             expected="a generator with one input of floating-point codes and one output, images (N, H, W, C)",
             mend="Make a keras.Model around it that has only these",
         )
-
-
-def _checked_range(value_range):
-    try:
-        low, high = map(float, value_range)
-    except (TypeError, ValueError):
-        low = high = 0.0
-    if not low < high or np.isinf(low) != np.isinf(high):
-        raise SettingError(
-            f"value_range={value_range!r}",
-            expected="the smallest and the largest value of the generator's output, or (-inf, inf)",
-            mend="(-1, 1) if it ends in tanh, (0, 1) if in a sigmoid",
-        )
-    return low, high
 
 
 def _checked_bound(name, bound, shape):
