@@ -13,6 +13,16 @@ _INSIDE: ContextVar[bool] = ContextVar("_INSIDE", default=False)
 
 
 @contextmanager
+def silent() -> Iterator[None]:
+    """Draw no bar inside: another's line is on the terminal."""
+    inside = _INSIDE.set(True)
+    try:
+        yield
+    finally:
+        _INSIDE.reset(inside)
+
+
+@contextmanager
 def bar(total: int, description: str, unit: str = "", before: int = 0) -> Iterator[Callable[..., None]]:
     """Give a function to call after each step, or with a number of steps made.
 

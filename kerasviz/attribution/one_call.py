@@ -70,6 +70,16 @@ def explainer(model, method: str, **settings) -> Explainer:
         SettingError: the method or a setting of it is unknown.
     """
     kind = methods()[method_name(method)]
+    check_settings(kind, settings)
+    return kind(model, **settings)
+
+
+def check_settings(kind: type[Explainer], settings):
+    """Refuse settings that a method does not have.
+
+    Raises:
+        SettingError: one is unknown.
+    """
     known = [name for name in inspect.signature(kind).parameters if name not in ("model", "explainer")]
     unknown = [name for name in settings if name not in known]
     if unknown:
@@ -78,7 +88,6 @@ def explainer(model, method: str, **settings) -> Explainer:
             expected=f"settings among {', '.join(known)}",
             mend=f"See help(kerasviz.{kind.__name__})",
         )
-    return kind(model, **settings)
 
 
 def method_name(given: str) -> str:

@@ -77,6 +77,11 @@ class Network:
         """The paths of all layers, containers before their parts."""
         return self._directory.paths
 
+    @property
+    def weights(self) -> list:
+        """The Keras variables, which are the model's own."""
+        return self._twin.weights
+
     def entry(self, path: str) -> Entry:
         """What the layer at a path is."""
         return self._directory.entries[path]

@@ -28,6 +28,8 @@ def class_name(labels, number: int) -> str:
 
 
 def percent(probability: float) -> str:
-    """A probability for readers, never rounded up: 98.996 % is no 99 %."""
+    """A probability for readers, never rounded up: 98.996 % is no 99 %; and never 0 % where it is not."""
     shown = math.floor(round(probability * 10_000, 3))  # float32 holds no more digits
+    if shown == 0 < probability:
+        return "<0.01 %"
     return f"{(shown if probability == 1 else min(shown, 9_999)) / 100:.2f} %"

@@ -1,5 +1,6 @@
 """Writing pictures."""
 
+import io
 import json
 import uuid
 from collections.abc import Mapping
@@ -58,6 +59,15 @@ def save_png(path, image, metadata: Mapping | None = None) -> Path:
             mend="Create the folder, or choose another one",
         ) from error
     return path
+
+
+def rendered(figure) -> np.ndarray:
+    """A matplotlib figure as `(H, W, 3)` uint8."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return np.asarray(Image.open(buffer).convert("RGB"))
 
 
 def _pixels(image) -> np.ndarray:

@@ -1,0 +1,110 @@
+"""Events for TensorBoard."""
+
+import importlib.util
+import os
+import socket
+import time
+from pathlib import Path
+
+import numpy as np
+
+from kerasviz.callbacks.album import require_writable
+from kerasviz.callbacks.shots import Shot
+from kerasviz.errors import PackageError, SaveError
+
+#: The name of the run, as Keras's own callback calls its "train" and "validation".
+_RUN = "kerasviz"
+
+
+class Board:
+    """An event file that TensorBoard reads.
+
+    It is opened anew for each look, so that nothing is lost when a training dies, and a disk that is full or a folder
+    that is gone is an error, which the writer of `tf.summary` does not tell.
+
+    Args:
+        log_dir: where TensorBoard looks.
+        name: begins the tags.
+
+    Raises:
+        PackageError: TensorBoard is not installed.
+    """
+
+    def __init__(self, log_dir, name: str):
+        if importlib.util.find_spec("tensorboard") is None:
+            raise PackageError(
+                "log_dir= is given, and TensorBoard is not installed",
+                expected="the package tensorboard, which TensorFlow does not bring any more",
+                mend='Install it by pip install "kerasviz[tensorboard]", or give folder= in the place of log_dir',
+            )
+        self._folder, self._name, self._file = Path(log_dir) / _RUN, name, None
+
+    def open(self):
+        """Begin an event file.
+
+        Raises:
+            SaveError: it cannot be written.
+        """
+        require_writable(self._folder)
+        moment, host = time.time(), socket.gethostname()
+        # TensorBoard reads the files of a run in the order of their names.
+        self._file = self._folder / f"events.out.tfevents.{moment:.6f}.{host}.{os.getpid()}.{self._name}"
+        self._append([{"file_version": "brain.Event:2"}], create=True)
+
+    def write(self, done: int, step: int, shot: Shot):
+        """Write the pictures and numbers of a look.
+
+        Args:
+            done: not used here.
+            step: of the events, as Keras's own callback counts.
+            shot: what was seen.
+
+        Raises:
+            SaveError: they cannot be written.
+        """
+        values = [_scalar(f"{self._name}/{tag}", value) for tag, value in shot.scalars.items()]
+        values += [_image(f"{self._name}/{each.tag}", each) for each in shot.pictures]
+        self._append([{"step": step, "summary": {"value": [value]}} for value in values])
+
+    def finish(self):
+        """Nothing is open."""
+
+    def _append(self, events, create=False):
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.summary.writer.record_writer import RecordWriter
+
+        try:
+            # Not "a": where the folder or the file is gone, a new file without its first record would be no event file.
+            with self._file.open("xb" if create else "r+b") as file:
+                file.seek(0, os.SEEK_END)
+                writer = RecordWriter(file)
+                for event in events:
+                    writer.write(Event(wall_time=time.time(), **event).SerializeToString())
+        except OSError as error:
+            raise SaveError(
+                f"{str(self._file)!r} cannot be written: {error.strerror or error}",
+                expected="the event file, with room on its disk",
+                mend="Make room, or give another log_dir=",
+            ) from error
+
+
+def _scalar(tag, value):
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.plugins.scalar import metadata
+    from tensorboard.util.tensor_util import make_tensor_proto
+
+    about = metadata.create_summary_metadata(display_name="", description="")
+    return Summary.Value(tag=tag, metadata=about, tensor=make_tensor_proto(np.float32(value)))
+
+
+def _image(tag, picture):
+    import cv2
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.plugins.image import metadata
+    from tensorboard.util.tensor_util import make_tensor_proto
+
+    height, width = picture.pixels.shape[:2]
+    png = cv2.imencode(".png", picture.pixels[..., ::-1])[1].tobytes()
+    about = metadata.create_summary_metadata(display_name="", description=picture.title)
+    content = make_tensor_proto([str(width).encode(), str(height).encode(), png])
+    return Summary.Value(tag=tag, metadata=about, tensor=content)
