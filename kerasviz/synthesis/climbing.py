@@ -167,7 +167,8 @@ class Climber:
                 moved = [adjustment.adjust(moved[0], -gradients[0], t)]
             for variable, value in zip(self._variables, moved, strict=True):
                 variable.assign(value)
-            return t + 1, alive
+            # A transform whose window is tf.slice leaves the number of images open.
+            return t + 1, tf.ensure_shape(alive, (self._count,))
 
         begun = (first, tf.zeros(self._count, tf.bool))
         return tf.while_loop(lambda t, _: t < last, step, begun, parallel_iterations=1)[1]

@@ -8,10 +8,10 @@ import numpy as np
 
 from kerasviz import plotting
 from kerasviz.errors import InputError
+from kerasviz.plotting.animation import HOLD, sheets, write_gif
 from kerasviz.plotting.counts import check_count, drawable
 from kerasviz.plotting.notices import warn
 from kerasviz.synthesis import saved
-from kerasviz.synthesis.animation import HOLD, sheets, write_gif
 from kerasviz.writing import write_folder
 
 

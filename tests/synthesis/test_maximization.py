@@ -13,6 +13,7 @@ from kerasviz.objectives import channel, class_score, diversity, neuron
 from kerasviz.synthesis import Fourier, Pixels
 from kerasviz.synthesis.adjustments import L2Ball
 from kerasviz.synthesis.regularizers import Lp
+from kerasviz.synthesis.transforms import Jitter
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +111,15 @@ def test_several_images_of_one_objective(maximize):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_window_alone_is_enough_of_a_transform(classifier, count):
+    maximize = kv.ActivationMaximization(classifier, preset="plain", transforms=[Jitter(1)], value_range=(-1, 1))
+    made = maximize([0, 1][:count], steps=8)
+    before = maximize([0, 1][:count], steps=1)
+    assert made.shape[0] == count and (made.scores > before.scores).all()
+
+
 def test_preprocessing_is_part_of_the_way(classifier):
     made = kv.ActivationMaximization(classifier, preset="plain", preprocess="tf")(2, steps=8)
     assert (made.low, made.high) == (0, 255) and made.images.max() > 1

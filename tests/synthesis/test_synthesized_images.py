@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from kerasviz.errors import InputError, KerasvizWarning, LoadError, SaveError, SettingError
-from kerasviz.synthesis.animation import sheets, write_gif
+from kerasviz.plotting.animation import sheets, write_gif
 from kerasviz.synthesis.record import SynthesizedImages
 
 NAMES = ["channel 2 of base/conv", "class 5", "neuron 1 of conv at (0, 3)"]

@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 
 from kerasviz.errors import InputError, LoadError, SaveError, SettingError
-from kerasviz.plotting.naming import percent
 from kerasviz.synthesis.fooling.record import FoolingImages
 from kerasviz.synthesis.pictures import from_picture, rounded, to_picture
 
@@ -73,11 +72,6 @@ def test_pictures_without_a_range_are_stretched():
     images = np.float32([[[[2], [4]], [[3], [2]]], [[[7], [7]], [[7], [7]]]])
     pictures = FoolingImages(images, [0, 0], [1, 1], [0, 0], [0, 0], wanted=0.9).pictures()
     assert pictures[0, ..., 0].tolist() == [[0, 255], [128, 0]] and (pictures[1] == 0).all()
-
-
-def test_percentages_are_never_rounded_up():
-    given = (0.98996, 0.99, float(np.float32(0.99)), 0.999999, 1.0, 0.0041)
-    assert [percent(number) for number in given] == ["98.99 %", "99.00 %", "99.00 %", "99.99 %", "100.00 %", "0.41 %"]
 
 
 def test_the_sheet_names_classes_and_says_what_does_not_fool():
