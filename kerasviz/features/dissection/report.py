@@ -1,9 +1,8 @@
 """The page of a dissection: one HTML file that needs nothing beside it."""
 
-from importlib import resources
 from pathlib import Path
 
-from kerasviz import progress
+from kerasviz import pages, progress
 from kerasviz.data.concepts.base import ConceptData
 from kerasviz.features.dissection.counting import THRESHOLD, above_chance, count_detectors, headline
 from kerasviz.features.dissection.record import Dissection
@@ -11,9 +10,6 @@ from kerasviz.features.dissection.strips import GAP, TALLEST, Strips
 from kerasviz.features.dissection.tables import order
 from kerasviz.writing import plain, write_whole
 
-_TEMPLATE = "report.html.j2"
-# Okabe and Ito's palette, whose colours the colour-blind can tell apart; without its yellow, which fades on white.
-COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C8C8C")
 _BAR, _STEP, _BETWEEN, _TALL, _LEFT = 11, 15, 14, 130, 34
 _LONGEST = 24  # characters of a label beneath its bar
 
@@ -54,9 +50,10 @@ def write_report(
     """
     strips = Strips(dissection, data)
     counts = count_detectors(dissection, threshold)
-    colors = {category: COLORS[k % len(COLORS)] for k, category in enumerate(dissection.categories)}
-    page = _environment().from_string((resources.files(__package__) / _TEMPLATE).read_text(encoding="utf-8"))
-    text = page.render(
+    colors = {category: pages.COLORS[k % len(pages.COLORS)] for k, category in enumerate(dissection.categories)}
+    text = pages.render(
+        __package__,
+        "report.html.j2",
         dissection=dissection,
         counts=counts,
         rows=counts.rows(),
@@ -86,12 +83,6 @@ def detected(dissection: Dissection, threshold: float = THRESHOLD) -> dict[str, 
         if pairs:
             found[category] = pairs
     return found
-
-
-def _environment():
-    import jinja2
-
-    return jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
 def _units(dissection, strips, threshold, runners_up):

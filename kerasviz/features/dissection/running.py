@@ -3,6 +3,7 @@
 import hashlib
 import json
 import warnings
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,6 @@ from kerasviz.features.dissection.record import Dissection, TopImages
 from kerasviz.features.dissection.settings import Settings
 from kerasviz.features.dissection.upsampling import Upsampling, even_centres
 from kerasviz.network.fingerprints import fingerprint
-from kerasviz.network.layers import Address
 from kerasviz.network.network import Network
 from kerasviz.network.receptive_fields import receptive_field
 
@@ -93,11 +93,69 @@ def dissect(
 
         data = SceneConcepts(1000)
     network = Network(model)
-    asked = layers if isinstance(layers, list | tuple) else [layers]
-    addresses = list(dict.fromkeys(network.address(layer) for layer in asked))
     if folder is None:
-        return _Run(network, addresses, data, settings).finish(Checkpoint(None, checkpoint_seconds))
-    return _kept(network, addresses, data, settings, Path(folder), checkpoint_seconds)
+        return Dissector(network, layers, data, settings)()
+    return _kept(network, _addresses(network, layers), data, settings, Path(folder), checkpoint_seconds)
+
+
+class Dissector:
+    """A dissection that is compiled once, and run as often as the weights change; arguments and errors of `dissect`."""
+
+    def __init__(self, network: Network, layers, data: ConceptData, settings: Settings):
+        self.network, self.data, self.settings = network, data, settings
+        self.addresses = _addresses(network, layers)
+        self.forward = Forward(network, self.addresses, data, settings)
+        self.order = np.random.default_rng(settings.seed).permutation(len(data))[: settings.images]
+
+    def __call__(self) -> dict[str, Dissection]:
+        """Dissect the network as it is now."""
+        return _Run(self).finish(Checkpoint(None, 0))
+
+    def check(self):
+        """Run one batch, so that whatever does not fit is told without going through the data.
+
+        Raises:
+            DataError: none of its images can be read.
+        """
+        for batch, _ in self.forward.over(self.order[: self.settings.batch_size], 0):
+            _require_images(batch.faults, len(batch.numbers) + len(batch.faults))
+        _ = self.upsamplings
+
+    @cached_property
+    def upsamplings(self) -> list[Upsampling]:
+        """From each layer's feature map to the label maps."""
+        return [
+            self._upsampling(address, shape) for address, shape in zip(self.addresses, self.forward.shapes, strict=True)
+        ]
+
+    def _upsampling(self, address, shape):
+        size = self.data.image_size
+        try:
+            field = receptive_field(self.network, address, size=size)
+            centres = [field.centres(axis) for axis in (0, 1)]
+        except LayerError as error:
+            warnings.warn(
+                f"Where the units of {str(address)!r} look is not known ({error.given}): they are taken to share the "
+                "image evenly",
+                KerasvizWarning,
+                stacklevel=2,
+            )
+            centres = [even_centres(count, length) for count, length in zip(shape[:2], size, strict=True)]
+        return Upsampling(centres, size, self.data.map_size)
+
+
+def _addresses(network, layers):
+    asked = layers if isinstance(layers, list | tuple) else [layers]
+    return list(dict.fromkeys(network.address(layer) for layer in asked))
+
+
+def _require_images(faults, count):
+    if len(faults) == count:
+        raise DataError(
+            f"None of {count} images can be read; the first: {next(iter(faults.values()))}",
+            expected="a data set with readable images",
+            mend="Look at the files that are named",
+        )
 
 
 def _kept(network, addresses, data, settings, folder, seconds):
@@ -115,7 +173,7 @@ def _kept(network, addresses, data, settings, folder, seconds):
     if rest:
         together = _key([kept[address].name for address in rest])
         checkpoint = Checkpoint(folder / f"{together}.checkpoint", seconds)
-        found |= _Run(network, rest, data, settings).finish(checkpoint)
+        found |= _Run(Dissector(network, rest, data, settings)).finish(checkpoint)
         for address in rest:
             found[str(address)].save(kept[address])
         checkpoint.remove()
@@ -127,18 +185,18 @@ def _key(parts):
 
 
 class _Run:
-    """One dissection of some layers."""
+    """One run of a dissection."""
 
-    def __init__(self, network: Network, addresses: list[Address], data: ConceptData, settings: Settings):
-        self._network, self._addresses, self._data, self._settings = network, addresses, data, settings
-        self._forward = Forward(network, addresses, data, settings)
-        self._order = np.random.default_rng(settings.seed).permutation(len(data))[: settings.images]
+    def __init__(self, dissector: Dissector):
+        self._dissector, self._forward, self._order = dissector, dissector.forward, dissector.order
+        self._data, self._settings = dissector.data, dissector.settings
         # Places 0 to count are the first pass, count to 2 * count the second.
         self._count, self._place = len(self._order), 0
         self._skipped: dict[int, str] = {}
         self._previous: int | None = None
         self._before: Labels | None = None
-        self._first = [FirstPass(shape, self._count, settings.fraction, settings.top) for shape in self._forward.shapes]
+        sizes = self._count, self._settings.fraction, self._settings.top
+        self._first = [FirstPass(shape, *sizes) for shape in self._forward.shapes]
         self._second: list[SecondPass] = []
 
     def finish(self, checkpoint: Checkpoint) -> dict[str, Dissection]:
@@ -158,7 +216,7 @@ class _Run:
             warnings.warn(
                 f"{len(self._skipped)} of {self._count} images were skipped: {some}", KerasvizWarning, stacklevel=4
             )
-        return {str(address): self._record(number, address) for number, address in enumerate(self._addresses)}
+        return {str(address): self._record(number, address) for number, address in enumerate(self._dissector.addresses)}
 
     def _steps(self):
         """Run batch after batch; yields the place reached."""
@@ -169,7 +227,7 @@ class _Run:
                     gathered.update(maps, maxima, batch.numbers)
                 self._place = batch.end
                 yield self._place
-        self._require_images()
+        _require_images(self._skipped, self._count)
         self._second = self._second or self._begun()
         for batch, layers in self._forward.over(self._order, self._place - self._count, frozenset(self._skipped)):
             self._skipped.update(batch.faults)
@@ -186,40 +244,17 @@ class _Run:
             SecondPass(
                 self._data,
                 first.sketch.quantile(),
-                self._upsampling(address, shape),
+                upsampling,
                 first.strongest.numbers,
                 self._settings.chance,
             )
-            for address, shape, first in zip(self._addresses, self._forward.shapes, self._first, strict=True)
+            for upsampling, first in zip(self._dissector.upsamplings, self._first, strict=True)
         ]
-
-    def _upsampling(self, address, shape):
-        size = self._data.image_size
-        try:
-            field = receptive_field(self._network, address, size=size)
-            centres = [field.centres(axis) for axis in (0, 1)]
-        except LayerError as error:
-            warnings.warn(
-                f"Where the units of {str(address)!r} look is not known ({error.given}): they are taken to share the "
-                "image evenly",
-                KerasvizWarning,
-                stacklevel=2,
-            )
-            centres = [even_centres(count, length) for count, length in zip(shape[:2], size, strict=True)]
-        return Upsampling(centres, size, self._data.map_size)
-
-    def _require_images(self):
-        if len(self._skipped) == self._count:
-            raise DataError(
-                f"None of {self._count} images can be read; the first: {next(iter(self._skipped.values()))}",
-                expected="a data set with readable images",
-                mend="Look at the files that are named",
-            )
 
     def _record(self, number, address):
         first, second = self._first[number], self._second[number]
         return Dissection(
-            network=self._network.name,
+            network=self._dissector.network.name,
             layer=str(address),
             concepts=tuple(self._data.concepts),
             categories=self._data.categories,
