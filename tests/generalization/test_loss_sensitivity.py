@@ -497,10 +497,10 @@ class Keeper(keras.callbacks.Callback):
 
 def average(model, kept, images, labels):
     """The averages over the first, the first two, … of some weights."""
-    values = []
+    values, sensitivity = [], LossSensitivity(model)
     for weights in kept:
         model.set_weights(weights)
-        values.append(LossSensitivity(model)(images, labels).astype(float))
+        values.append(sensitivity(images, labels).astype(float))
     return np.cumsum(values, axis=0) / np.arange(1, len(values) + 1)[:, None]
 
 

@@ -80,13 +80,6 @@ def agree(draw):
 
 
 @pytest.mark.slow
-@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-@given(st.data())
-def test_a_few_random_networks(data):
-    agree(data.draw)
-
-
-@pytest.mark.slow
 @settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(st.data())
 def test_many_random_networks(data):

@@ -1,10 +1,8 @@
 """The folder of a test: what is finished is not trained again, and what was killed goes on to the same end."""
 
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import keras
@@ -73,38 +71,48 @@ def test_an_interrupted_test_goes_on_as_if_nothing_had_been(tmp_path, monkeypatc
     assert not [path for path in tmp_path.iterdir() if "state" in path.name]
 
 
+def stateful(dropout):
+    """A compiled classifier with all that a training can keep: statistics, seeds, averages, a schedule."""
+    model = keras.Sequential(
+        [
+            keras.Input((4, 6, 1)),
+            keras.layers.Conv2D(6, 3, activation="relu"),
+            keras.layers.BatchNormalization(),
+            keras.layers.Flatten(),
+            keras.layers.GaussianNoise(0.1),
+            keras.layers.Dropout(dropout),
+            keras.layers.Dense(CLASSES, "softmax"),
+        ]
+    )
+    schedule = keras.optimizers.schedules.CosineDecay(0.01, 15)
+    optimizer = keras.optimizers.Adam(schedule, use_ema=True, ema_momentum=0.9)
+    model.compile(optimizer, "sparse_categorical_crossentropy")
+    return model
+
+
+def stateful_test(folder=None):
+    return RandomizationTest(
+        stateful,
+        *TRAIN,
+        **{**SETTINGS, "data": ("corrupted", "gaussian"), "epochs": 3},
+        regularizations={"a": {"dropout": 0.5}, "b": Regularization({"dropout": 0.1}, critical={"radius": 0.1})},
+        radius=0.1,
+        search="lass",
+        probes=20,
+        folder=folder,
+    )
+
+
+@pytest.fixture(scope="module")
+def stateful_runs():
+    return stateful_test().run()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [1, 3, 5])
-def test_it_goes_on_from_any_epoch(tmp_path, monkeypatch, after):
-    def build(dropout):
-        model = keras.Sequential(
-            [
-                keras.Input((4, 6, 1)),
-                keras.layers.Conv2D(6, 3, activation="relu"),
-                keras.layers.BatchNormalization(),
-                keras.layers.Flatten(),
-                keras.layers.GaussianNoise(0.1),
-                keras.layers.Dropout(dropout),
-                keras.layers.Dense(CLASSES, "softmax"),
-            ]
-        )
-        schedule = keras.optimizers.schedules.CosineDecay(0.01, 15)
-        optimizer = keras.optimizers.Adam(schedule, use_ema=True, ema_momentum=0.9)
-        model.compile(optimizer, "sparse_categorical_crossentropy")
-        return model
-
-    settings = {
-        **SETTINGS,
-        "regularizations": {"a": {"dropout": 0.5}, "b": Regularization({"dropout": 0.1}, critical={"radius": 0.1})},
-        "data": ("corrupted", "gaussian"),
-        "epochs": 3,
-        "radius": 0.1,
-        "search": "lass",
-        "probes": 20,
-    }
-    whole = RandomizationTest(build, *TRAIN, **settings).run()
-    interrupted(monkeypatch, after, RandomizationTest(build, *TRAIN, **settings, folder=tmp_path))
-    same_runs(whole, RandomizationTest(build, *TRAIN, **settings, folder=tmp_path).run())
+def test_it_goes_on_from_any_epoch(tmp_path, monkeypatch, after, stateful_runs):
+    interrupted(monkeypatch, after, stateful_test(tmp_path))
+    same_runs(stateful_runs, stateful_test(tmp_path).run())
 
 
 @pytest.mark.slow
@@ -173,47 +181,59 @@ def test_folders_that_cannot_be_used(tmp_path):
             test.run()
 
 
+#: TensorFlow is loaded once, and runs in forks of the process only. An alarm that nobody handles kills at once.
 SCRIPT = """
-import sys
+import os, random, signal, sys, time
 from learners import clusters, mlp
+from kerasviz.generalization.randomization.keeping import Folder
 from kerasviz.generalization.randomization.running import RandomizationTest
 from kerasviz.generalization.randomization.settings import Regularization
-test = RandomizationTest(
-    lambda **given: mlp(128, **given), *clusters(128, seed=1), validation=clusters(64, seed=2),
-    data=("random labels", "gaussian"), epochs=20, batch_size=24, radius=0.2, search="fgsm", probes=32,
-    regularizations={"a": Regularization({"dropout": 0.5}, early_stopping=12), "b": {"decay": 0.01}},
-    folder=sys.argv[1] + "/test",
-)
-print("begun", flush=True)
-test.run().save(sys.argv[1] + "/result", overwrite=True)
+
+def run(folder):
+    test = RandomizationTest(
+        lambda **given: mlp(128, **given), *clusters(128, seed=1), validation=clusters(64, seed=2),
+        data=("random labels", "gaussian"), epochs=20, batch_size=24, radius=0.2, search="fgsm", probes=32,
+        regularizations={"a": Regularization({"dropout": 0.5}, early_stopping=12), "b": {"decay": 0.01}},
+        folder=folder + "/test",
+    )
+    test.run().save(folder + "/result", overwrite=True)
+
+def alarmed(store, seconds):
+    def stored(*arguments):
+        store(*arguments)
+        Folder.store = store
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+    return stored
+
+def forked(folder, seconds=None):
+    child = os.fork()
+    if child == 0:
+        if seconds is not None:
+            Folder.store = alarmed(Folder.store, seconds)
+        run(folder)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+whole, killed = sys.argv[1:]
+began = time.monotonic()
+assert forked(whole) == 0
+length = time.monotonic() - began
+# From the first epoch on: earlier there is nothing to go on from.
+ends = [forked(killed, random.uniform(0.001, 0.05) * length) for _ in range(3)]
+assert forked(killed) == 0
+print(ends.count(-signal.SIGALRM))
 """
 
 
 @pytest.mark.slow
 def test_killed_at_random_moments_it_ends_with_the_same_curves(tmp_path):
-    def start(folder):
-        path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
-        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": path}
-        process = subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, str(folder)], stdout=subprocess.PIPE, text=True, env=environment
-        )
-        assert process.stdout.readline() == "begun\n"
-        return process
-
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    began = time.monotonic()
-    with start(whole) as process:
-        assert process.wait() == 0
-    length = time.monotonic() - began
-    rng, kills = np.random.default_rng(), 0
-    for _ in range(4):
-        with start(killed) as process:
-            try:
-                process.wait(timeout=rng.uniform(0.05, 0.2) * length)
-            except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGKILL)
-                kills += 1
-    with start(killed) as process:
-        assert process.wait() == 0
-    assert kills >= 2
-    same_runs(*(RandomizationResult.load(folder / "result") for folder in (whole, killed)))
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": path}
+    folders = [tmp_path / "whole", tmp_path / "killed"]
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *map(str, folders)], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.splitlines()[-1]) >= 2
+    same_runs(*(RandomizationResult.load(folder / "result") for folder in folders))
