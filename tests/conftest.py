@@ -1,6 +1,7 @@
 """Fixtures that every test may use."""
 
 import gc
+import shutil
 from collections import Counter
 
 import keras
@@ -42,6 +43,23 @@ def _leave_no_trace():
     yield
     assert keras.config.dtype_policy().name == policy
     assert keras.backend.floatx() == backend
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A real browser without a window, which logs what a page says and fetches."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    binary, driver = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
+    if binary is None or driver is None:
+        pytest.skip("there is no Chromium with its driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield browser
+    browser.quit()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import shutil
 
 import numpy as np
 import pytest
@@ -19,22 +18,6 @@ CALM = {"name": "prefers-reduced-motion", "value": "reduce"}
 
 
 @pytest.fixture(scope="module")
-def chromium():
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    binary, driver = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
-    if binary is None or driver is None:
-        pytest.skip("there is no Chromium with its driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = binary
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1280,1000"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield browser
-    browser.quit()
-
-
-@pytest.fixture(scope="module")
 def address(tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "page.html"
     model, images = small(shape=(120, 160, 3)), photographs(2, (120, 160, 3))
@@ -43,6 +26,7 @@ def address(tmp_path_factory):
 
 @pytest.fixture
 def browser(chromium, address):
+    chromium.set_window_size(1280, 1000)
     chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": [CALM]})
     chromium.get_log("performance")
     chromium.get(address)
@@ -95,6 +79,7 @@ def like(picture, image):
 
 def test_a_cell_is_enlarged_and_left(browser):
     from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.wait import WebDriverWait
 
     dialog = browser.find_element("tag name", "dialog")
 
@@ -121,11 +106,15 @@ def test_a_cell_is_enlarged_and_left(browser):
     assert at()[:2] == (titles[1], "image 1")  # there is none above
     dialog.find_element("name", "next").click()
     press(browser, Keys.ESCAPE)
-    assert not dialog.is_displayed() and browser.switch_to.active_element == cells(browser)[2]
+    assert not dialog.is_displayed()
+    # The browser tells a page of the end of a dialog a moment later.
+    WebDriverWait(browser, 5).until(lambda _: browser.switch_to.active_element == cells(browser)[2])
     press(browser, Keys.ENTER)
     assert dialog.is_displayed() and at()[0] == titles[2]
     dialog.find_element("name", "close").click()
-    assert not dialog.is_displayed() and browser.switch_to.active_element == cells(browser)[2]
+    assert not dialog.is_displayed()
+    # The browser tells a page of the end of a dialog a moment later.
+    WebDriverWait(browser, 5).until(lambda _: browser.switch_to.active_element == cells(browser)[2])
 
 
 def test_sliders_mix(browser):

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import shutil
 from html.parser import HTMLParser
 
 import numpy as np
@@ -198,20 +197,10 @@ def _arrays(top):
 # In a browser
 
 
-@pytest.fixture(scope="module")
-def browser():
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    binary, driver = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
-    if binary is None or driver is None:
-        pytest.skip("there is no Chromium with its driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = binary
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1000,900"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield browser
-    browser.quit()
+@pytest.fixture
+def browser(chromium):
+    chromium.set_window_size(1000, 900)
+    return chromium
 
 
 @pytest.mark.slow
