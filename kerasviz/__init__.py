@@ -68,7 +68,9 @@ _HOME = {
     "CriticalSampleTraining": "generalization",
     "RandomizationTest": "generalization",
     "loss_sensitivity": "generalization",
+    "write_report": "report",
     "attribution": None,
+    "callbacks": None,
     "data": None,
     "errors": None,
     "evaluation": None,
@@ -77,6 +79,7 @@ _HOME = {
     "network": None,
     "objectives": None,
     "plotting": None,
+    "report": None,
     "synthesis": None,
     "targets": None,
 }

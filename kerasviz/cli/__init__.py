@@ -1,6 +1,7 @@
 """The command line: parses, calls and prints.
 
-Nothing heavy is imported before a command runs, so that help and errors of usage come at once.
+Nothing heavy is imported before a command runs, and no other command than the one that was asked for, so that help and
+errors of usage come at once.
 
 | exit code | meaning |
 |---|---|
@@ -10,63 +11,80 @@ Nothing heavy is imported before a command runs, so that help and errors of usag
 | 130 | interrupted; what was written stays |
 """
 
+import importlib
 import os
 import re
+from collections.abc import Iterator, Mapping
 from inspect import getdoc
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 import kerasviz
-from kerasviz.cli.activations import activations
-from kerasviz.cli.demo import demo
-from kerasviz.cli.dissect import dissect
-from kerasviz.cli.dream import dream
-from kerasviz.cli.explain import explain
-from kerasviz.cli.filters import filters
-from kerasviz.cli.fool import fool
-from kerasviz.cli.inspect import inspect
-from kerasviz.cli.localize import localize
-from kerasviz.cli.memorization import memorization
-from kerasviz.cli.methods import methods
-from kerasviz.cli.occlude import occlude
-from kerasviz.cli.perturb import perturb
-from kerasviz.cli.reconstruct import reconstruct
-from kerasviz.cli.visualize import visualize
+
+#: The commands, each in the module of its name, and whether it is called with arguments.
+_COMMANDS = {
+    "activations": True,
+    "dissect": True,
+    "dream": True,
+    "explain": True,
+    "filters": True,
+    "fool": True,
+    "inspect": True,
+    "localize": True,
+    "memorization": True,
+    "occlude": True,
+    "perturb": True,
+    "reconstruct": True,
+    "report": True,
+    "visualize": True,
+    "methods": False,
+    "demo": False,
+}
+_MARKUP = "rich"
+
+
+class _Commands(Mapping):
+    """The commands by name, each imported when it is asked for."""
+
+    def __init__(self):
+        self._made = {}
+
+    def __getitem__(self, name):
+        if name not in self._made:
+            needed = _COMMANDS[name]
+            function = getattr(importlib.import_module(f"kerasviz.cli.{name}"), name)
+            alone = typer.Typer(add_completion=False, rich_markup_mode=_MARKUP)
+            # Lines that a docstring joins with a backslash keep their indentation.
+            alone.command(help=re.sub(r"(?<=\S) {2,}", " ", getdoc(function)), no_args_is_help=needed)(function)
+            self._made[name] = typer.main.get_command(alone)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_COMMANDS)
+
+    def __len__(self):
+        return len(_COMMANDS)
+
+
+class _Group(TyperGroup):
+    """The group of them."""
+
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.commands = _Commands()
+
 
 app = typer.Typer(
     name="kerasviz",
+    cls=_Group,
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode=_MARKUP,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     epilog="New here? [bold]kerasviz demo[/] needs no model, no picture and no network connection.",
 )
-
-
-def _add(command, **options):
-    # Lines that a docstring joins with a backslash keep their indentation.
-    app.command(help=re.sub(r"(?<=\S) {2,}", " ", getdoc(command)), **options)(command)
-
-
-for _command in (
-    activations,
-    dissect,
-    dream,
-    explain,
-    filters,
-    fool,
-    inspect,
-    localize,
-    memorization,
-    occlude,
-    perturb,
-    reconstruct,
-    visualize,
-):
-    _add(_command, no_args_is_help=True)
-for _command in (methods, demo):
-    _add(_command)
 
 
 def _version(asked: bool):

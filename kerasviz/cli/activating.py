@@ -10,12 +10,13 @@ import numpy as np
 from kerasviz import data, plotting
 from kerasviz.cli.folder import Folder, safe
 from kerasviz.cli.models import Opened
-from kerasviz.cli.pictures import Frame, rendered
+from kerasviz.cli.pictures import Frame
 from kerasviz.cli.preparation import frame_of, with_preprocess
 from kerasviz.errors import ImageError, LayerError, SaveError, SettingError
 from kerasviz.features.maps.activations import Activations
 from kerasviz.features.maps.channels import ChannelStatistics, channel_statistics
 from kerasviz.features.maps.feature_maps import FeatureMaps
+from kerasviz.plotting.saving import rendered
 
 NAME = "activations"
 _TABLES = "statistics"

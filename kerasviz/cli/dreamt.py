@@ -11,8 +11,8 @@ from kerasviz.cli.dreaming import Dreaming, Dreams
 from kerasviz.cli.folder import safe
 from kerasviz.cli.manifest import of_model, versions
 from kerasviz.errors import ImageError
+from kerasviz.plotting.animation import write_gif
 from kerasviz.plotting.counts import drawable
-from kerasviz.synthesis.animation import write_gif
 from kerasviz.synthesis.saved import MANIFEST, is_saved
 from kerasviz.writing import plain, write_folder, write_json
 

@@ -1,39 +1,6 @@
-"""What `kerasviz inspect` finds in a model."""
-
-import warnings
-
-from kerasviz.cli.console import printable
-from kerasviz.cli.models import Opened
-from kerasviz.errors import KerasvizWarning, LayerError, RuleError
-from kerasviz.network import clone_with_rule
-from kerasviz.network.gap_head import gap_head
-from kerasviz.network.rules import RULES
-from kerasviz.network.spatial import is_spatial
+"""What `kerasviz inspect` prints of a model."""
 
 _HEADS = {None: "scores", "stuck": "probabilities that cannot be taken apart"}
-
-
-def examine(opened: Opened) -> dict:
-    """All about a model, as JSON can hold it.
-
-    Args:
-        opened: the model.
-    """
-    network = opened.network
-    rules = {name: _rule(opened.model, name) for name in RULES if name != "backprop"}
-    replaced = {path for rule in rules.values() for path in rule["replaced"]}
-    return {
-        "given": printable(opened.given),
-        "name": network.name,
-        "parameters": opened.model.count_params(),
-        "inputs": [
-            {"name": spec.name, "shape": list(spec.shape), "dtype": spec.dtype} for spec in network.inputs.specs
-        ],
-        "outputs": [_output(network, name) for name in network.trace.outputs],
-        "default_layer": _default_layer(network),
-        "rules": rules,
-        "layers": [_layer(network, path, replaced) for path in network.layers],
-    }
 
 
 def print_findings(findings: dict, layers: list[dict], out):
@@ -90,47 +57,6 @@ def print_findings(findings: dict, layers: list[dict], out):
         )
     screen.print()
     screen.print(facts)
-
-
-def _rule(model, name):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", KerasvizWarning)  # what was missed is listed
-        try:
-            clone = clone_with_rule(model, name)
-        except RuleError as error:
-            return {"replaced": [], "missed": [], "reason": error.given}
-    return {"replaced": list(clone.replaced), "missed": list(clone.missed), "reason": None}
-
-
-def _output(network, name):
-    output, found = network.trace.outputs[name], gap_head(network, name)
-    return {
-        "name": name,
-        "shape": list(output.shape),
-        "head": output.head,
-        "cam": None if found is None else found.features.path,
-    }
-
-
-def _default_layer(network):
-    try:
-        return {"path": str(network.address()), "reason": None}
-    except LayerError as error:
-        return {"path": None, "reason": error.given}
-
-
-def _layer(network, path, replaced):
-    entry, shape = network.entry(path), network.trace.shape_of(path)
-    return {
-        "path": path,
-        "class": entry.kind,
-        "shape": None if shape is None else list(shape),
-        "parameters": entry.parameters,
-        "calls": network.trace.calls_of(path),
-        "map": is_spatial(shape, network.inputs),
-        # An activation is listed by the attribute that holds it: "conv1.activation".
-        "rectifier": any(one == path or one.rpartition(".")[0] == path for one in replaced),
-    }
 
 
 def _shape(shape):

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerasviz.cli.classes import Classes
+from kerasviz.cli.classes import resolve
 from kerasviz.cli.manifest import versions
 from kerasviz.cli.models import Opened
 from kerasviz.cli.pictures import Frame
 from kerasviz.cli.preparation import frame_of, with_preprocess
 from kerasviz.errors import SettingError, TargetError
+from kerasviz.predictions import Classes
 from kerasviz.synthesis.fooling.confidence import checked_confidence
 from kerasviz.synthesis.fooling.one_call import fooling_images
 from kerasviz.synthesis.fooling.record import FoolingImages
@@ -136,7 +137,7 @@ def choose(classes: Classes, words: list[str], *, every: bool) -> tuple[list[int
         few = every or classes.count <= _ALL
         chosen = np.arange(classes.count) if few else np.linspace(0, classes.count - 1, _SAMPLE).astype(int)
         return chosen.tolist(), not few
-    asked = [classes.resolve(word, "--class") for word in words]
+    asked = [resolve(classes, word, "--class") for word in words]
     twice = {number for number in asked if asked.count(number) > 1}
     if twice:
         raise TargetError(

@@ -38,12 +38,13 @@ def inspect(
     """
     with console.reporting(traceback) as reporter, console.results_only_on_stdout() as stdout:
         reporter.status(f"opening {model}")
-        from kerasviz.cli.findings import examine, print_findings
+        from kerasviz.cli.findings import print_findings
         from kerasviz.cli.models import open_model
+        from kerasviz.inspection import examine
 
         opened = open_model(model, custom=custom, unsafe=unsafe)
         reporter.status("looking at every layer")
-        findings = examine(opened)
+        findings = {"given": console.printable(opened.given), **examine(opened.network, opened.model)}
         layers = findings["layers"]
         if maps:
             layers = [layer for layer in layers if layer["map"]]

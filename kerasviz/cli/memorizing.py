@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from kerasviz import data
-from kerasviz.cli.classes import Classes
 from kerasviz.cli.models import Opened
 from kerasviz.cli.pictures import Frame
 from kerasviz.cli.preparation import frame_of, with_preprocess
@@ -17,6 +16,7 @@ from kerasviz.generalization.critical_search import CriticalSampleSearch
 from kerasviz.generalization.curve import checked_radii, curve_of_block
 from kerasviz.generalization.curve_record import CriticalSampleCurve
 from kerasviz.generalization.searches import Search
+from kerasviz.predictions import Classes
 
 #: What radii are measured in.
 UNIT = "pixel values, 0 to 255"

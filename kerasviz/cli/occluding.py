@@ -9,11 +9,11 @@ import numpy as np
 from kerasviz import plotting
 from kerasviz.attribution.fills import NAMED
 from kerasviz.attribution.positions import Grid
-from kerasviz.cli.classes import Prediction
-from kerasviz.cli.pictures import rendered
 from kerasviz.cli.run import Work, prepare
 from kerasviz.errors import ImageError, SettingError
 from kerasviz.explanation import Explanation
+from kerasviz.plotting.saving import rendered
+from kerasviz.predictions import Prediction
 
 NAME = "occlusion"
 

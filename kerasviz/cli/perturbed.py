@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 import kerasviz
-from kerasviz.cli.classes import percent
 from kerasviz.cli.console import SOME_SKIPPED, Reporter, print_json, printable
 from kerasviz.cli.manifest import of_model, versions
 from kerasviz.cli.perturbing import UNIT, Perturbing, Result
 from kerasviz.errors import ImageError
+from kerasviz.plotting.naming import percent
 from kerasviz.writing import plain
 
 _MOST_ROWS = 50

@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from kerasviz import plotting
-from kerasviz.cli.classes import Classes
+from kerasviz.cli.classes import resolve
 from kerasviz.cli.folder import Folder
 from kerasviz.cli.models import Opened
-from kerasviz.cli.pictures import Frame, rendered
+from kerasviz.cli.pictures import Frame
 from kerasviz.cli.preparation import frame_of, with_preprocess
 from kerasviz.errors import ImageError
+from kerasviz.plotting.saving import rendered
+from kerasviz.predictions import Classes
 from kerasviz.synthesis.perturbation.attack import Attack
 from kerasviz.synthesis.perturbation.deep_fool import DeepFool
 from kerasviz.synthesis.perturbation.stepping import FGSM, PGD
@@ -154,7 +156,7 @@ def prepare_perturbing(
     """
     frame = frame_of(opened, sides, fit)
     classes = Classes(opened.network, opened.labels, output)
-    index = None if target is None else classes.resolve(target)
+    index = None if target is None else resolve(classes, target)
     opened = with_preprocess(opened, frame)
     attack = {"fgsm": FGSM, "pgd": PGD, "deepfool": DeepFool}[method](
         opened.model,

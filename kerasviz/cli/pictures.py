@@ -1,6 +1,5 @@
 """Reading pictures for a network and for the eye, and drawing what was found."""
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ import numpy as np
 
 from kerasviz import data, plotting
 from kerasviz.errors import SettingError
+from kerasviz.plotting.saving import rendered
 
 #: Pixels of the longer side of saved pictures: networks see less than the eye.
 _SHOWN = 512
@@ -143,15 +143,6 @@ def contact_sheet(
             head = Tile(photo, title) if first == 0 else None
             lines.append([head, *tiles[first : first + _COLUMNS]])
     return rendered(draw_sheet(lines, tile=2.0))
-
-
-def rendered(figure) -> np.ndarray:
-    """A matplotlib figure as `(H, W, 3)` uint8."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return np.asarray(Image.open(buffer).convert("RGB"))
 
 
 def _bounded(size):

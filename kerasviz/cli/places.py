@@ -51,12 +51,40 @@ def check_writable(out: Path):
     """Refuse a folder that may not be written to, or cannot be made.
 
     Raises:
-        SaveError: it, or the folder above it that exists, may not be written to.
+        SaveError: it, or the folder above it that exists, may not be written to, or is a file.
     """
     above = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
-    if not os.access(above, os.W_OK):
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        reason = f"you may not write to {printable(above)!r}" if above.is_dir() else f"{printable(above)!r} is a file"
         raise SaveError(
-            f"{printable(out)!r} cannot be written: you may not write to {printable(above)!r}",
+            f"{printable(out)!r} cannot be written: {reason}",
             expected="a folder that you may write to",
             mend="Choose another with --out",
         )
+
+
+def check_page(out: Path, *, overwrite: bool):
+    """Refuse a page that cannot be written, before any work is done.
+
+    Args:
+        out: the file.
+        overwrite: whether one that is there may be replaced.
+
+    Raises:
+        SaveError: its name is not that of a page, so that it may be a picture or a model; it is a folder, or a page
+            that may not be replaced; or it may not be written.
+    """
+    named = printable(out)
+    if out.is_dir():
+        raise SaveError(
+            f"--out {named!r} is a folder", expected="a file to write", mend=f"Name it: {out / 'report.html'}"
+        )
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise SaveError(f"--out {named!r} is no name of a page", expected="a name in .html", mend="Choose another name")
+    if out.exists() and not overwrite:
+        raise SaveError(
+            f"{named!r} exists already",
+            expected="a new file",
+            mend="Add --overwrite to replace it, or choose another name with --out",
+        )
+    check_writable(out.parent)

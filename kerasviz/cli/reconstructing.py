@@ -11,7 +11,7 @@ import numpy as np
 from kerasviz import data, plotting
 from kerasviz.cli.folder import Folder
 from kerasviz.cli.models import Opened
-from kerasviz.cli.pictures import Frame, rendered
+from kerasviz.cli.pictures import Frame
 from kerasviz.cli.preparation import frame_of, with_preprocess
 from kerasviz.errors import ImageError, KerasvizWarning, SettingError
 from kerasviz.features.maps.feature_maps import FeatureMaps
@@ -19,6 +19,7 @@ from kerasviz.features.units.patches import cut
 from kerasviz.features.units.reconstruction import Reconstruction
 from kerasviz.features.units.reconstructions import Reconstructions
 from kerasviz.features.units.top_reconstructions import reconstruct_top
+from kerasviz.plotting.saving import rendered
 from kerasviz.targets import Channel
 
 NAME = "reconstruction"

@@ -13,12 +13,13 @@ import numpy as np
 from kerasviz import data, plotting
 from kerasviz.attribution import Explainer
 from kerasviz.cli.choosing import make_explainers
-from kerasviz.cli.classes import Classes, Prediction, strongest
+from kerasviz.cli.classes import resolve
 from kerasviz.cli.folder import Folder
 from kerasviz.cli.models import Opened
 from kerasviz.cli.pictures import Frame, Style, contact_sheet
 from kerasviz.cli.preparation import frame_of, with_preprocess
 from kerasviz.errors import ImageError, KerasvizWarning
+from kerasviz.predictions import Classes, Prediction, strongest
 
 
 @dataclass
@@ -212,7 +213,7 @@ def prepare(
     """
     frame = frame_of(opened, sides, fit)
     classes = Classes(opened.network, opened.labels, output)
-    numbers = tuple(dict.fromkeys(classes.resolve(target) for target in targets))
+    numbers = tuple(dict.fromkeys(resolve(classes, target) for target in targets))
     opened = with_preprocess(opened, frame)
     explainers, left_out = make_explainers(
         opened,

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 import kerasviz
-from kerasviz.cli.classes import Prediction
 from kerasviz.cli.console import SOME_SKIPPED, Reporter, print_json, printable
 from kerasviz.cli.manifest import of_model, versions
 from kerasviz.cli.run import Result, Work
 from kerasviz.errors import ImageError
+from kerasviz.predictions import Prediction
 
 _MOST_ROWS = 50
 _BAR, _LABEL = 10, 28  # cells of a full bar; characters of a label

@@ -4,10 +4,11 @@ import numpy as np
 
 import kerasviz
 from kerasviz import evaluation
-from kerasviz.cli.classes import percent
+from kerasviz.cli.boxing import best_iou
 from kerasviz.cli.console import SOME_SKIPPED, Reporter, print_json, printable
 from kerasviz.cli.localizing import Localizing, Measured
 from kerasviz.errors import ImageError
+from kerasviz.plotting.naming import percent
 
 
 def carry_out(work: Localizing, reporter: Reporter, out, *, json: bool) -> int:
@@ -113,7 +114,7 @@ def _case(work, one):
                 for guess, box in zip(one.guesses, found.boxes, strict=True)
             ],
             "box": own[0] if own else None,
-            "iou": float(evaluation.iou(found.own, one.true).max()) if len(found.own) else 0.0,
+            "iou": best_iou(found.own, one.true),
             "hit": found.hit,
             "energy": found.energy,
         }

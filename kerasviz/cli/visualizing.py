@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from kerasviz.cli.asking import Units, parse_numbers
-from kerasviz.cli.classes import Classes
+from kerasviz.cli.classes import resolve
 from kerasviz.cli.console import printable
 from kerasviz.cli.manifest import versions
 from kerasviz.cli.models import Opened, require_image_input
 from kerasviz.cli.pictures import Frame
 from kerasviz.cli.preparation import with_preprocess
 from kerasviz.errors import SettingError, TargetError
+from kerasviz.predictions import Classes
 from kerasviz.synthesis.maximization import ActivationMaximization
 from kerasviz.synthesis.record import SynthesizedImages
 from kerasviz.targets import Channel, ClassScore, Neuron, Target
@@ -195,7 +196,7 @@ def _classes(opened, given, output):
     for entry in given:
         numbers = range(classes.count) if entry == "all" else parse_numbers(entry)
         for word in [entry] if numbers is None else map(str, numbers):
-            number = classes.resolve(word, option="--class")
+            number = resolve(classes, word, option="--class")
             label = classes.label(number)
             name = f"class {number}" if label is None else f"class {number} ({label})"
             yield ClassScore(number, output=output), name

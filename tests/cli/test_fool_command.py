@@ -9,9 +9,9 @@ import pytest
 from keras import layers as L
 from PIL import Image
 
-from kerasviz.cli.classes import Classes
 from kerasviz.cli.fooling import choose
 from kerasviz.network import Network
+from kerasviz.predictions import Classes
 from kerasviz.synthesis.fooling.ascending import FoolingAscent
 from kerasviz.synthesis.fooling.record import FoolingImages
 
@@ -94,7 +94,8 @@ def test_the_table_says_what_was_not_reached(run, model, labels, tmp_path):
     lines = [line.split("  ") for line in result.stdout.splitlines()]
     for line, row in zip(lines[1:4], rows, strict=True):
         parts = [part.strip() for part in line if part.strip()]
-        shown = f"{int(1e4 * float(row['confidence'])) / 100:.2f} %"
+        percents = int(1e4 * float(row["confidence"])) / 100
+        shown = f"{percents:.2f} %" if percents else "<0.01 %"
         seen = f"not reached; it is taken for {names[int(row['predicted'])]}"
         assert parts == [names[int(row["class"])], shown, shown, row["file"], seen]
     assert "0 of 3 images fool the network at 99.90 %" in result.stdout
