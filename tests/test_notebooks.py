@@ -121,6 +121,33 @@ CLAIMS = {
         assert all(whole[name, "none"].final["validation_csr"] > 0.9 for name in ("random pixels", "gaussian"))
         assert abs(final("true", "weight decay")[1] - final("true", "none")[1]) < 0.01
     """,
+    "07_what": """
+        assert (channels.scores > 2 * np.array(natural)).all()
+        subjects = [shapes.CLASSES[k] for k in scenes.labels]
+        for row, wanted in zip(favourites.images, ("rocket", "butterfly", "car", "house"), strict=True):
+            assert [subjects[n] for n in row].count(wanted) >= 5, (wanted, row)
+        assert likeness(diverse)[0] < likeness(alike)[0] - 0.2
+        assert likeness(diverse)[1] < likeness(alike)[1]
+
+        plain, keras_vis, readable = (ways[name].scores for name in ("plain", "keras_vis", "natural"))
+        assert (plain > 1.2 * keras_vis).all() and (keras_vis > 1.2 * readable).all() and (readable > 1.5 * best).all()
+        simonyan = ways["ClassModel"].images
+        assert simonyan.min() < 0 and simonyan.max() > 255
+
+        assert dreamt.history["score"][-1].min() > 1.2 * dreamt.history["score"][-2].min()
+        assert max(-each.scores[0] for each in inverted.values()) < 0.3
+        assert near["block10_add"] < near["block2_add"] - 0.15 and near["block10_add"] > 0.15
+
+        assert noise.found.all() and noise.saved_found.all() and noise.median > 0.99
+        assert drawn.found.sum() >= 6 and (answers == scenes.labels[:300]).mean() > 0.95
+        assert attacked.new_classes[0] == 967 and attacked.distances[0] <= 4 and attacked.survives[0]
+
+        assert reader.evaluate(digits[1000:], truth[1000:], verbose=0)[1] > 0.88
+        shown = reader.predict(kinds["generator"].images, verbose=0)
+        assert (shown.argmax(axis=1) == ten).sum() >= 9
+        assert 1.4 * distances["generator"] < min(distances["small"], distances["plain"])
+        assert kinds["plain"].scores.mean() > 1.15 * max(kinds[name].scores.mean() for name in ("generator", "small"))
+    """,
     "08_trusted": """
         assert gaps[64] < gaps[16] / 2 < gaps[4] / 4 and gaps[64] < 0.5
         assert apart < 1e-5 and max(lonely.values()) < 1e-4
@@ -180,6 +207,44 @@ CLAIMS = {
         assert "manifest.json" in written and len(written) == 10
         assert "coffee" in text and "base/head_relu" in text and len(text) < 5e6 and not outside
         assert not Path(folder.name).exists() and Path.cwd() == home
+    """,
+    "11_lecture": """
+        assert {name: matrices[name].numpy().astype(int).tolist() for name in rules.RULES} == {
+            "backprop": [[-2, 0, -1], [6, 0, 0], [0, -1, 3]],
+            "deconvnet": [[0, 3, 0], [6, 0, 1], [2, 0, 3]],
+            "guided": [[0, 0, 0], [6, 0, 0], [0, 0, 3]],
+        }
+        assert gradient.score[0] == 1 and not gradient.values.any() and len(said) == 1
+        np.testing.assert_allclose(integrated.values, [[0.5, 0.5]], atol=0.02)
+        assert (slopes == 2).all()
+
+        assert names == ["Egyptian cat", "espresso"]
+        grids = np.abs(np.asarray(deconvnet)).reshape(2, -1)
+        assert np.corrcoef(grids)[0, 1] > 0.9
+        assert np.corrcoef(np.abs(np.asarray(guided)).reshape(2, -1))[0, 1] < 0.5
+        masks = scenes.subject_mask()[:2]
+        strength = np.abs(pooled.values).sum(axis=-1)
+        assert all(one[mask].mean() > 1.3 * one[~mask].mean() for one, mask in zip(strength, masks, strict=True))
+
+        assert drops["75 px"] > 1.2 * max(drops["32 px"], drops["50 px"])
+        for values in sizes.values():
+            y, x = np.unravel_index(values[0].argmax(), (224, 224))
+            assert y < 112 and 40 < x < 190, (y, x)
+
+        assert min(alike) > 0.99
+        for maps in (np.maximum(cam.values, 0), grad_cam.values):
+            left = maps[:, :, :112].sum(axis=(1, 2)) / maps.sum(axis=(1, 2))
+            assert left[0] > 0.7 and left[1] < 0.3, left
+        assert 0.25 < min(sides["guided backprop"]) and max(sides["guided backprop"]) < 0.75
+        assert sides["guided Grad-CAM"][0] > 0.8 and sides["guided Grad-CAM"][1] < 0.2
+
+        assert (classes.scores > 1.5 * saliency.score).all()
+        assert fooled.found.all() and evolved.found.sum() >= 6
+
+        lit = dissected.best.iou[units]
+        assert detectors >= 58 and lit[0] > 0.25 and lit[0] > lit[-1] + 0.1
+        assert curve.ratios[0] < 0.2 and curve.ratios[-1] > 0.9 and (np.diff(curve.ratios) >= 0).all()
+        assert found.critical.all() and (found.new_classes != scenes.labels[:3]).all()
     """,
 }
 
