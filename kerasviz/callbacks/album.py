@@ -1,5 +1,6 @@
 """Pictures of a training in a folder: one for each look, a strip and a GIF of all at the end."""
 
+import contextlib
 import re
 import tempfile
 from pathlib import Path
@@ -13,6 +14,8 @@ from kerasviz.plotting.animation import write_gif
 
 #: Pictures side by side on a sheet, and pixels to which small ones are enlarged.
 _COLUMNS, _SMALLEST = 8, 112
+#: Of the PNG of a look, for which the training waits.
+_COMPRESSION = 3
 #: Looks on the strip, and frames of the GIF, at most; evenly chosen, the first and the last among them.
 _STRIP, _FRAMES = 12, 100
 
@@ -39,6 +42,17 @@ class Album:
         self._numbers = []
         require_writable(self.folder)
 
+    def begin(self, done: int):
+        """Go on with the pictures of the training that this one resumes.
+
+        Args:
+            done: how many epochs there were before.
+        """
+        ours = re.compile(rf"{re.escape(self._name)}-{self._unit}-(\d+)\.png")
+        found = (ours.fullmatch(path.name) for path in self.folder.iterdir())
+        # Without epochs before, they are of another training.
+        self._numbers = sorted(int(match[1]) for match in found if match and int(match[1]) <= done) if done else []
+
     def write(self, done: int, step: int, shot: Shot):
         """Write the picture of a look.
 
@@ -53,8 +67,16 @@ class Album:
         if not shot.pictures:
             return
         title = f"{self._unit} {done}" if done else "before training"
-        plotting.save_png(self._path(done), sheet(shot.pictures, title), {"Title": f"{self._name}, {title}"})
-        self._numbers.append(done)
+        picture = sheet(shot.pictures, title)
+        try:
+            about = {"Title": f"{self._name}, {title}"}
+            plotting.save_png(self._path(done), picture, about, compression=_COMPRESSION)
+        except SaveError:
+            # For the next look; that this one is lost, with those before, is told.
+            with contextlib.suppress(OSError):
+                self.folder.mkdir(parents=True, exist_ok=True)
+            raise
+        self._numbers = [number for number in self._numbers if number < done] + [done]
 
     def finish(self):
         """Write the strip and the GIF, if there is more than one picture.
@@ -62,7 +84,7 @@ class Album:
         Raises:
             SaveError: they cannot be written.
         """
-        numbers, self._numbers = self._earlier() + self._numbers, []
+        numbers, self._numbers = self._numbers, []
         if len(numbers) < 2:
             return
         plotting.save_png(self.folder / f"{self._name}.png", np.concatenate(self._read(_evenly(numbers, _STRIP))))
@@ -70,14 +92,6 @@ class Album:
 
     def _path(self, number):
         return self.folder / f"{self._name}-{self._unit}-{number:04d}.png"
-
-    def _earlier(self):
-        """Looks of the training that this one goes on with: those before its first."""
-        if not self._numbers or not self.folder.is_dir():
-            return []
-        ours = re.compile(rf"{re.escape(self._name)}-{self._unit}-(\d+)\.png")
-        found = (ours.fullmatch(path.name) for path in self.folder.iterdir())
-        return sorted(int(match[1]) for match in found if match and int(match[1]) < self._numbers[0])
 
     def _read(self, numbers):
         """The pictures of some looks, as large as the last; others are of another training, or damaged."""

@@ -1,5 +1,7 @@
 """`Explain`: any explainer, watched over a training."""
 
+import inspect
+
 import numpy as np
 
 from kerasviz import attribution
@@ -11,9 +13,11 @@ from kerasviz.callbacks.shots import Picture, Shot
 from kerasviz.callbacks.watching import Watch
 from kerasviz.checks import checked_count
 from kerasviz.errors import ModelError, SettingError, TargetError
+from kerasviz.plotting.colors import Palette
 from kerasviz.plotting.compose import check_alpha
 from kerasviz.plotting.naming import class_name
 from kerasviz.plotting.ranges import check_scale
+from kerasviz.targets import ClassScore, as_target
 
 
 class Explain(Watch):
@@ -33,6 +37,8 @@ class Explain(Watch):
         labels: names of the classes by their numbers, a list or a dict, for titles and tags.
         scale: which range of values the colours stand for. "first" gives all looks that of the first one with a range,
             so that they can be compared; "batch" gives each look its own, "image" each map; `(low, high)` fixes it.
+            Values that grow far beyond those of a network at its beginning are clipped: then fix the range, or let
+            each look have its own.
         cmap: colour map; see `kerasviz.plotting.plot`.
         alpha: opacity of heat maps over the image; see `kerasviz.plotting.overlay`.
         name: as for `Watch`; None for the registered name of the method. As for `Watch` are also the following.
@@ -47,7 +53,7 @@ class Explain(Watch):
         **settings: of the method, such as `layer=`; only where `explainer` is a name or a class.
 
     Raises:
-        SettingError: the method, a setting of it or of the callback is unknown or out of range.
+        SettingError: the method, a setting of it or of the callback is unknown or out of range; a class has no label.
         InputError: the data, or the images to display, do not fit.
         TargetError: the target does not fit.
         ModelError: the explainer was made for another model.
@@ -60,6 +66,7 @@ class Explain(Watch):
 
     Example:
         >>> import keras, numpy as np
+        >>> from pathlib import Path
         >>> layers = [keras.Input((8, 8, 1)), keras.layers.Conv2D(4, 3, activation="relu"), keras.layers.Flatten()]
         >>> model = keras.Sequential([*layers, keras.layers.Dense(3, "softmax")])
         >>> model.compile("sgd", "sparse_categorical_crossentropy")
@@ -108,21 +115,31 @@ class Explain(Watch):
             check_scale(scale)
         if alpha is not None:
             check_alpha(alpha, signed=False)
+        if cmap is not None:
+            Palette.of(cmap, signed=False)
         self._inputs, of_data = probe(data, checked_count("images", images))
         self._target = _labels(of_data) if isinstance(target, str) and target == "label" else target
         self._display, self._labels = display, labels
         self._scale, self._style = scale, {"cmap": cmap, "alpha": alpha}
         self._explain = self._painter = self._last = None
+        self._tagged = False
 
     def open(self):
         """Make the explainer, and explain once, so that whatever does not fit is told before the first epoch."""
-        self._explain = self._make(self.model)
+        self._explain = self._make(self.model, self._inputs)
         _require_same_weights(self._explain, self.model)
         specs = self._explain.network.inputs.specs
         arrays = self._explain.network.inputs.check(self._inputs)
         named = {spec.name: array for spec, array in zip(specs, arrays, strict=True)}
         self._painter, self._last = Painter(named, self._display, scale=self._scale, **self._style), None
         self._explain(self._inputs, self._target)
+        goal = as_target(self._target)
+        self._tagged = isinstance(goal, ClassScore) and goal.index is not None
+        if isinstance(goal, ClassScore):
+            _, width, binary = goal.describe_output(self._explain.network)
+            numbers = np.unique(goal.index) if self._tagged else range(2 if binary else width or 0)
+            for number in numbers:
+                class_name(self._labels, int(number))
 
     def look(self) -> Shot:
         """Explain the images."""
@@ -141,8 +158,7 @@ class Explain(Watch):
 
     def _tag(self, explanation, name, i):
         """Of an image; with its class where that is the same at each look."""
-        fixed = self._target is not None and not isinstance(explanation.target, str)
-        label = [class_name(self._labels, int(explanation.target[i])).replace("/", "-")] if fixed else []
+        label = [class_name(self._labels, int(explanation.target[i])).replace("/", "-")] if self._tagged else []
         return "/".join([*[name] * bool(name), *label, str(i)])
 
     def _title(self, explanation, i):
@@ -153,14 +169,17 @@ class Explain(Watch):
 
 
 def _maker(explainer, settings):
-    """A function of the model that makes the explainer, and the name of the method."""
+    """A function of the model and a sample that makes the explainer, and the name of the method."""
     if isinstance(explainer, str):
-        known = method_name(explainer)
-        check_settings(attribution.methods()[known], settings)
-        return lambda model: attribution.explainer(model, known, **settings), known
+        explainer = attribution.methods()[method_name(explainer)]
     if isinstance(explainer, type) and issubclass(explainer, Explainer):
         check_settings(explainer, settings)
-        return lambda model: explainer(model, **settings), explainer.name
+        sampled = "sample" in inspect.signature(explainer).parameters and "sample" not in settings
+
+        def make(model, sample):
+            return explainer(model, **settings, **({"sample": sample} if sampled else {}))
+
+        return make, explainer.name
     if settings:
         raise SettingError(
             f"{next(iter(settings))!r} is no setting of Explain, and the explainer is no name or class",
@@ -168,14 +187,14 @@ def _maker(explainer, settings):
             mend="Give them where the explainer is made",
         )
     if isinstance(explainer, Explainer):
-        return lambda model: explainer, explainer.name
+        return lambda model, sample: explainer, explainer.name
     if not callable(explainer):
         raise SettingError(
             f"explainer={explainer!r}",
             expected="the name of a method, an explainer, its class, or a function of the model that returns one",
             mend='For example "grad_cam", or kv.GradCAM',
         )
-    return explainer, "explanation"
+    return lambda model, sample: explainer(model), "explanation"
 
 
 def _require_same_weights(explain, model):

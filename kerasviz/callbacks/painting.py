@@ -40,9 +40,15 @@ class Painter:
         self._shown = {name: _shown(array) for name, array in inputs.items() if array.ndim > 2}
         if display is not None:
             first = next((name for name, array in inputs.items() if array.ndim == 4), next(iter(inputs)))
-            self._shown = {first: [plotting.display_image(image) for image in display]} | {
-                name: shown for name, shown in self._shown.items() if name != first
-            }
+            pictures = [plotting.display_image(image) for image in display]
+            shapes = {picture.shape for picture in pictures}
+            if len(shapes) > 1 or pictures[0].ndim != 3:
+                raise InputError(
+                    f"The images to display have the shapes {', '.join(map(str, sorted(shapes)))}",
+                    expected="images of one size, (H, W, C)",
+                    mend="Resize them",
+                )
+            self._shown = {first: pictures} | {name: shown for name, shown in self._shown.items() if name != first}
         self._shapes = {array.shape for array in inputs.values()}
 
     def paint(self, explanation: Explanation) -> dict[str, list[np.ndarray]]:

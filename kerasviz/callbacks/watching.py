@@ -1,11 +1,12 @@
 """What all callbacks share: when they look, where what they saw goes, and that training goes on whatever happens."""
 
+import re
 import warnings
 import weakref
 from abc import abstractmethod
+from contextlib import contextmanager
 
 import keras
-import tensorflow as tf
 
 from kerasviz import progress
 from kerasviz.callbacks.album import Album
@@ -22,9 +23,10 @@ class Watch(keras.callbacks.Callback):
     with and without the callback.
 
     *Mistakes* are errors before the first epoch: at construction what needs no model, at the beginning of `fit` the
-    rest, with everything compiled and run once on one sample. (A model that has no weights at the beginning of `fit` is
-    opened at its second batch.) After that nothing stops the training: what cannot be looked at or written, since the
-    disk is full or the weights are NaN, is a warning, once for each reason.
+    rest, with everything compiled and run once. (A model that has no weights at the beginning of `fit` is opened at its
+    second batch.) After that nothing stops the training: what cannot be looked at or written, since the disk is full
+    or the weights are NaN, is a warning, once for each reason. Each look tries again, and a folder that was deleted is
+    made anew.
 
     *Interrupted* trainings lose nothing: no file stays open between two looks. The strip and the GIF are written when
     the training ends; after an exception or Ctrl-C by `close()`, or else at the next `fit`, when the callback is
@@ -40,9 +42,9 @@ class Watch(keras.callbacks.Callback):
         folder: where pictures go, None for nowhere: a PNG for each look, `NAME-epoch-0001.png` after the first
             epoch, and at the end `NAME.png`, at most 12 looks one below the other, and `NAME.gif`. Files of these names
             are replaced. A training that is resumed, by `initial_epoch` or `keras.callbacks.BackupAndRestore`, goes
-            on where the earlier one ended.
+            on where the earlier one ended, if looks are counted by epochs.
         log_dir: where TensorBoard's events go, as for `keras.callbacks.TensorBoard`; None for nowhere. The run is
-            called "kerasviz", the tags "NAME/…".
+            called "kerasviz/NAME", the tags "NAME/…".
         keep: how many of the last results `history` holds; None for all.
 
     Attributes:
@@ -79,9 +81,8 @@ class Watch(keras.callbacks.Callback):
         self.history: list[tuple] = []
         self._places = [Album(folder, name, unit)] if folder is not None else []
         self._places += [Board(log_dir, name)] if log_dir is not None else []
-        self._opened, self._seen, self._complaints = False, None, set()
-        self._done = self._before_epoch = 0
         self._finish = lambda: None
+        self._forget()
         if unit == "batch":
             # Only then: a callback with this method makes Keras wait for each batch.
             self.on_train_batch_end = self._after_batch
@@ -101,23 +102,29 @@ class Watch(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         """Open the model and the places for pictures."""
         self.close()
-        self.history, self._opened, self._seen, self._complaints = [], False, None, set()
-        self._done = self._before_epoch = 0
+        self.history = []
+        self._forget()
         if self.initial and not self.model.built:
             raise ModelError(
                 f"The model {self.model.name!r} has no weights yet, and initial=True asks to look at it",
                 expected="a built model",
                 mend="Build it before fit, or leave initial out",
             )
+        self._open()
         for place in self._places:
             place.open()
         self._finish = weakref.finalize(self, _finish, self._places)
-        self._open()
-        if self.initial:
-            self._record(0)
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Remember how many batches there were before, since Keras counts those of an epoch."""
+        """Begin at the first, when it is known which epoch a resumed training goes on with."""
+        if not self._begun:
+            self._begun = True
+            done = epoch if self.unit == "epoch" else 0
+            for place in self._places:
+                place.begin(done)
+            if self.initial:
+                self._record(done)
+        # Keras counts the batches of an epoch.
         self._before_epoch = self._done
 
     def on_train_batch_begin(self, batch, logs=None):
@@ -128,8 +135,9 @@ class Watch(keras.callbacks.Callback):
         """Look, if it is time."""
         if self.unit == "epoch":
             self._done = epoch + 1
-            if self._seen in (None, 0) or epoch % self.every == 0:
+            if not self._looked or epoch % self.every == 0:
                 self._record(self._done)
+            self._looked = True
 
     def on_train_end(self, logs=None):
         """Look for the last time, and close."""
@@ -138,14 +146,21 @@ class Watch(keras.callbacks.Callback):
         self.close()
 
     def _after_batch(self, batch, logs=None):
-        # With steps_per_execution several batches end at once.
-        before, self._done = self._done, self._before_epoch + batch + 1
+        # With steps_per_execution several batches end at once, and Keras counts some that an epoch does not have.
+        ended = min(batch + 1, self.params["steps"] or batch + 1)
+        before, self._done = self._done, self._before_epoch + ended
         if before // self.every < self._done // self.every:
             self._record(self._done)
 
+    def _forget(self):
+        """Forget the last training."""
+        self._opened = self._begun = self._looked = False
+        self._seen, self._told = None, set()
+        self._done = self._before_epoch = 0
+
     def _open(self):
         if not self._opened and self.model.built:
-            with progress.silent():
+            with progress.silent(), self._each_told_once():
                 self.open()
             self._opened = True
 
@@ -154,9 +169,10 @@ class Watch(keras.callbacks.Callback):
         self._open()
         self._seen = done
         try:
-            with progress.silent():
+            with progress.silent(), self._each_told_once():
                 shot = self.look()
-        except (KerasvizError, tf.errors.OpError) as error:
+        # A training of days does not end because a picture of it fails, whatever the reason.
+        except Exception as error:
             self._complain("looked at", error)
             return
         step = done - 1 if self.unit == "epoch" else done
@@ -166,24 +182,41 @@ class Watch(keras.callbacks.Callback):
         for place in self._places:
             try:
                 place.write(done, step, shot)
-            except OSError as error:
-                self._complain("written", error)
+            except Exception as error:
+                self._complain(f"written by its {type(place).__name__.lower()}", error)
 
     def _complain(self, what, error):
-        if (what, type(error)) in self._complaints:
-            return
-        self._complaints.add((what, type(error)))
-        warnings.warn(
-            f"{type(self).__name__} {self.name!r}: what the model looks like after {self._seen} "
-            f"{'epochs' if self.unit == 'epoch' else 'batches'} cannot be {what}, and training goes on. {error}",
-            KerasvizWarning,
-            stacklevel=2,
-        )
+        if self._is_new((what, type(error))):
+            why = error if isinstance(error, KerasvizError) else f"{type(error).__name__}: {error}"
+            warnings.warn(
+                f"{type(self).__name__} {self.name!r}: what the model looks like after {self._seen} "
+                f"{'epochs' if self.unit == 'epoch' else 'batches'} cannot be {what}, and training goes on. {why}",
+                KerasvizWarning,
+                stacklevel=2,
+            )
+
+    @contextmanager
+    def _each_told_once(self):
+        """Tell a warning that comes at each look only once in a training, whatever numbers are in it."""
+        found = []
+        try:
+            with warnings.catch_warnings(record=True) as found:
+                warnings.simplefilter("always")
+                yield
+        finally:
+            for each in found:
+                if self._is_new((each.category, re.sub(r"[\d\s,]+", "", str(each.message)))):
+                    warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+
+    def _is_new(self, what):
+        new = what not in self._told
+        self._told.add(what)
+        return new
 
 
 def _finish(places):
     for place in places:
         try:
             place.finish()
-        except OSError as error:
+        except Exception as error:
             warnings.warn(f"The pictures of a training cannot be put together. {error}", KerasvizWarning, stacklevel=2)

@@ -13,7 +13,7 @@ from kerasviz.plotting.arrays import to_numbers
 from kerasviz.plotting.images import display_image
 
 
-def save_png(path, image, metadata: Mapping | None = None) -> Path:
+def save_png(path, image, metadata: Mapping | None = None, *, compression: int = 6) -> Path:
     """Writes a picture with text that says what it shows; the file is there whole or not at all.
 
     The same picture and text give the same bytes. Read the text by `PIL.Image.open(path).text`.
@@ -24,6 +24,7 @@ def save_png(path, image, metadata: Mapping | None = None) -> Path:
             `display_image` shows it.
         metadata: keywords, Latin-1 and 1 to 79 characters long, with values; those that are no strings are
             written as JSON.
+        compression: from 0 to 9; 3 takes half the time of 6, for a tenth more bytes.
 
     Returns:
         The path.
@@ -48,7 +49,7 @@ def save_png(path, image, metadata: Mapping | None = None) -> Path:
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         try:
-            picture.save(draft, format="PNG", pnginfo=text)
+            picture.save(draft, format="PNG", pnginfo=text, compress_level=compression)
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)
