@@ -71,7 +71,12 @@ KINDS = {
     "outputs, steps": (two_outputs, {"loss": TWO, "steps_per_execution": 2}, lambda: arrays(True), ("kind", 1)),
     "unbuilt, data set": (lambda: keras.Sequential(parts()), {}, lambda: {"x": batches(), "shuffle": False}, 1),
     "subclassed, eager": (Subclassed, {"run_eagerly": True}, arrays, None),
-    "jit, half": (lambda: keras.Sequential([keras.Input(SHAPE), *parts()[1:]]), {"jit_compile": True}, arrays, [1, 0]),
+    "jit, half": (
+        lambda: keras.Sequential([keras.Input(SHAPE), *parts()[1:]]),
+        {"jit_compile": True, "optimizer": "sgd"},
+        arrays,
+        [1, 0],
+    ),
 }
 
 
