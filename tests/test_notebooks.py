@@ -134,7 +134,7 @@ CLAIMS = {
         simonyan = ways["ClassModel"].images
         assert simonyan.min() < 0 and simonyan.max() > 255
 
-        assert dreamt.history["score"][-1].min() > 1.2 * dreamt.history["score"][-2].min()
+        assert dreamt.scores[0] > 1.5 * np.square(seen(cat.astype("float32"))[-1]).mean()
         assert max(-each.scores[0] for each in inverted.values()) < 0.3
         assert near["block10_add"] < near["block2_add"] - 0.15 and near["block10_add"] > 0.15
 
@@ -143,8 +143,8 @@ CLAIMS = {
         assert attacked.new_classes[0] == 967 and attacked.distances[0] <= 4 and attacked.survives[0]
 
         assert reader.evaluate(digits[1000:], truth[1000:], verbose=0)[1] > 0.88
-        shown = reader.predict(kinds["generator"].images, verbose=0)
-        assert (shown.argmax(axis=1) == ten).sum() >= 9
+        shown = np.argmax(reader(kinds["generator"].images), axis=1)
+        assert (shown == ten).sum() >= 8
         assert 1.4 * distances["generator"] < min(distances["small"], distances["plain"])
         assert kinds["plain"].scores.mean() > 1.15 * max(kinds[name].scores.mean() for name in ("generator", "small"))
     """,
@@ -214,9 +214,9 @@ CLAIMS = {
             "deconvnet": [[0, 3, 0], [6, 0, 1], [2, 0, 3]],
             "guided": [[0, 0, 0], [6, 0, 0], [0, 0, 3]],
         }
-        assert gradient.score[0] == 1 and not gradient.values.any() and len(said) == 1
+        assert gradient.score[0] == 1 and not gradient.values.any() and len(said) >= 1
         np.testing.assert_allclose(integrated.values, [[0.5, 0.5]], atol=0.02)
-        assert (slopes == 2).all()
+        assert (slopes[:50] == 2).all() and (slopes[51:] == 0).all()
 
         assert names == ["Egyptian cat", "espresso"]
         grids = np.abs(np.asarray(deconvnet)).reshape(2, -1)
