@@ -134,7 +134,7 @@ def check_reach(rule: str, model_name: str, replaced, missed):
         warnings.warn(
             f"The rule {rule!r} replaced {len(replaced)} rectifiers of {model_name!r} and missed {len(missed)} inside "
             f"custom code, which keep their own gradient: {_listing(missed)}. Use keras.layers.ReLU or an "
-            "`activation` attribute there",
+            "`activation` attribute there; explainers need no clone, and reach them",
             KerasvizWarning,
             stacklevel=3,
         )

@@ -45,6 +45,8 @@ class Inputs:
     @classmethod
     def of(cls, model):
         """The inputs that a built model declares, or None if it declares none (a subclassed model may not)."""
+        if hasattr(model, "declared_inputs"):
+            return cls(model.declared_inputs)
         graph = internals.graph_of(model)
         if graph is not None:
             structure, _ = internals.graph_structure(graph)

@@ -103,6 +103,8 @@ def precision(operation, compute_dtype: str) -> dict:
     public `dtype_policy` would quantize or rebuild; a copy only needs other values. Keras 3.7 also puts a cast of
     its own in front of half-precision layers in a graph.
     """
+    if "graph_precision" in operation.__dict__:
+        return {"graph_precision": compute_dtype}  # a part of a bare graph, whose ops name their dtypes
     half = ("float16", "bfloat16")
     others = ("float32", *half) if compute_dtype == "bfloat16" else half
     if isinstance(operation, _core.Cast):
@@ -159,3 +161,28 @@ BOOKKEEPING = frozenset(
 )
 # Closures over the original that Keras puts on every layer.
 CLOSURES = ("build", "quantize")
+
+
+class ExistingVariable(keras.Variable):
+    """A Keras variable around one of TensorFlow's that is there already. The public class copies what it is given."""
+
+    def __init__(self, variable):
+        self._existing = variable
+        path = variable.name.split(":")[0]
+        name = path.rpartition("/")[2]
+        super().__init__(
+            lambda shape, dtype: None,
+            shape=variable.shape,
+            dtype=variable.dtype.name,
+            trainable=variable.trainable,
+            name=name or None,
+        )
+        self._path = path
+
+    def _initialize_with_initializer(self, initializer):
+        self._value = self._existing
+
+
+def track(layer, variable):
+    """Make a variable one of a layer's weights. The public `add_weight` makes a new one."""
+    layer._track_variable(variable)

@@ -14,6 +14,7 @@ import keras
 
 from kerasviz.errors import LayerError
 from kerasviz.network import internals
+from kerasviz.network.graph.wrapped import opened
 
 
 @dataclass(frozen=True, order=True)  # TensorFlow sorts the keys of the dicts that a traced function takes or returns.
@@ -50,6 +51,7 @@ def _walk(layer, prefix, above):
 
 
 def _parts(layer):
+    layer = opened(layer) or layer
     graph = internals.graph_of(layer)
     if graph is not None:
         inside = internals.graph_operations(graph)

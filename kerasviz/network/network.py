@@ -8,7 +8,9 @@ import tensorflow as tf
 
 from kerasviz.errors import KerasvizWarning, LayerError
 from kerasviz.network import cloning, heads, loading, spatial
+from kerasviz.network.graph.live import graph_of_twin
 from kerasviz.network.layers import Address, Directory, Entry
+from kerasviz.network.rules import RULES
 from kerasviz.network.tapping import call_with_taps
 from kerasviz.network.trace import Trace, named_outputs, owners
 from kerasviz.network.twins import Recorder, Twins
@@ -70,6 +72,8 @@ class Network:
         self.replaced = tuple(twins.swapped)
         twins.release()
         self.trace = Trace.of(self._twin, self.inputs, self._paths_by_twin())
+        if self.trace.missed_rectifiers and rule in RULES and rule != "backprop":
+            self._go_through_graph(rule, smooth, precision)
         cloning.check_reach(rule, self.name, self.replaced, self.trace.missed_rectifiers)
 
     @property
@@ -235,6 +239,20 @@ class Network:
             str(address): np.concatenate([part[i].numpy() for part in parts])
             for i, address in enumerate(dict.fromkeys(addresses))
         }
+
+    def _go_through_graph(self, rule, smooth, precision):
+        """Put a graph of the twin in its place, in which rectifiers inside custom code can be replaced too."""
+        graph, scopes = graph_of_twin(self._twin, self.inputs, self._paths_by_twin(), rule)
+        twins = Twins(cloning.rule_swap(rule, smooth), compute_dtype=precision)
+        self._twin = twins.of(graph)
+        of_scopes = twins.twin_ids()
+        # Layers that do nothing at inference have no scope, and nothing to tap.
+        self._twin_ids = {
+            self._directory.id_of(path): of_scopes[id(scopes[path])] for path in self.layers if path in scopes
+        }
+        self.replaced += tuple(twins.swapped)
+        twins.release()
+        self.trace = Trace.of(self._twin, self.inputs, self._paths_by_twin())
 
     def _twin_id(self, address):
         return self._twin_ids[self._directory.id_of(address.path)]

@@ -30,6 +30,8 @@ from kerasviz.network import internals
 
 #: Name scope of a replaced activation, by which a traced graph shows what was replaced.
 RULE_SCOPE = "kv_rule"
+#: Name scope, within that, of the op that sets the gradient.
+GATE_SCOPE = "kv_gate"
 #: Name scope of an activation that is left alone on purpose, so that a ReLU6 inside hard-swish is not "missed".
 KEPT_SCOPE = "kv_kept"
 
@@ -58,7 +60,7 @@ def guided(activation):
         >>> tape.gradient(y, x, g).numpy().tolist()
         [5.0, 0.0, 0.0]
     """
-    return _in_scope(RULE_SCOPE, activation, lambda *args, **kwargs: _gate(activation(*args, **kwargs)))
+    return _in_scope(RULE_SCOPE, activation, lambda *args, **kwargs: set_gradient("guided", activation(*args, **kwargs)))
 
 
 def deconvnet(activation):
@@ -70,7 +72,7 @@ def deconvnet(activation):
     def run(*args, **kwargs):
         output = tf.stop_gradient(activation(*args, **kwargs))
         x = args[0] if args else next(iter(kwargs.values()))
-        return _pass_positive(tf.convert_to_tensor(x), output)
+        return set_gradient("deconvnet", tf.convert_to_tensor(x), output)
 
     return _in_scope(RULE_SCOPE, activation, run)
 
@@ -121,6 +123,19 @@ def get(rule: str):
             mend="'backprop' is the plain gradient",
         )
     return RULES[rule]
+
+
+def set_gradient(rule: str, *tensors):
+    """What sets the gradient in an activation with the rule "guided" or "deconvnet".
+
+    A graph that has been traced keeps the tensors of a custom gradient, but not the gradient, and needs it anew.
+
+    Args:
+        rule: the name of the rule.
+        tensors: the output of the activation; for "deconvnet" its input and its output.
+    """
+    with tf.name_scope(GATE_SCOPE):
+        return {"guided": _gate, "deconvnet": _pass_positive}[rule](*tensors)
 
 
 @tf.custom_gradient

@@ -18,7 +18,7 @@ class Call:
     Attributes:
         path: the layer.
         index: 0 for the layer's first call, and so on.
-        shape: of its output, None for free axes; None if it returns several tensors.
+        shape: of its output, None for free axes; None if it returns no single tensor.
         sources: names of the inputs that it depends on.
         passes_on: whether it returns, unchanged, what a layer before it returned (Dropout, a nested model's end).
     """
@@ -117,7 +117,7 @@ def _calls(returned, graph, sources):
             Call(
                 path=path,
                 index=counts[path],
-                shape=_shape(tensors[0]) if len(tensors) == 1 else None,
+                shape=_shape(output) if isinstance(output, tf.Tensor) else None,
                 sources=frozenset().union(*(sources.get(tensor.op.name, frozenset()) for tensor in tensors)),
                 passes_on=bool(tensors) and all(id(tensor) in seen_before for tensor in tensors),
             )

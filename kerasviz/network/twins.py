@@ -16,6 +16,7 @@ import keras
 
 from kerasviz.errors import ModelError
 from kerasviz.network import internals
+from kerasviz.network.graph.wrapped import opened
 
 _recording = threading.local()
 
@@ -59,6 +60,9 @@ class Twins:
             require_built(operation)
         # Holding the originals keeps their ids their own while twins are made.
         self._originals.append(operation)
+        if (inside := opened(operation)) is not None:
+            twin = self._twins[id(operation)] = self.of(inside, path)
+            return twin
         if internals.graph_of(operation) is not None and not internals.has_own_call(operation):
             twin = self._rebuild(operation, path)
         else:

@@ -1,0 +1,65 @@
+"""Running one op of a graph anew, inside the graph that is being traced."""
+
+import tensorflow as tf
+
+# TensorFlow's public functions take Python arguments under names of their own, and there is no public way from an op's
+# serialized attributes to them. A tape only sees what these functions record.
+from tensorflow.python.eager import execute
+
+from kerasviz.network.graph.flattening import Node
+
+_HALF = {tf.float16, tf.bfloat16}
+#: Ops that make a value of the dtype in which it is stored.
+SOURCES = frozenset({"Const", "ReadVariableOp"})
+
+
+def run_op(node: Node, inputs: list[tf.Tensor], precision: str | None = None) -> list[tf.Tensor]:
+    """Add an op to the graph being traced, so that tapes see it.
+
+    The op's own gradient is used, whatever the graph it comes from had put in its place: that refers to a graph that
+    is gone.
+
+    Args:
+        node: the op.
+        inputs: its inputs.
+        precision: the dtype in the place of half precision ("float32"), or of float32 and it ("bfloat16"); None
+            leaves all as it is.
+
+    Returns:
+        All its outputs.
+    """
+    graph = tf.compat.v1.get_default_graph()
+    stored = node.op in SOURCES
+    attributes = {
+        name: value if stored else _in_precision(value, precision)
+        for name, value in node.attributes.items()
+        if not name.startswith("_")
+    }
+    op = graph.create_op(node.op, [_cast(tensor, precision) for tensor in inputs], name=node.name, attrs=attributes)
+    if execute.must_record_gradient():
+        listed = [part for spec in op.op_def.attr for part in (spec.name, op.get_attr(spec.name))]
+        execute.record_gradient(node.op, op.inputs, tuple(listed), op.outputs)
+    return [_cast(tensor, precision) for tensor in op.outputs] if stored else list(op.outputs)
+
+
+def _replaced(precision):
+    """The dtypes in whose place `precision` comes."""
+    return _HALF if precision == "float32" else {tf.float32, tf.float16} if precision == "bfloat16" else set()
+
+
+def _cast(tensor, precision):
+    return tf.cast(tensor, precision) if tensor.dtype in _replaced(precision) else tensor
+
+
+def _in_precision(value, precision):
+    replaced, kind = _replaced(precision), value.WhichOneof("value")
+    if kind == "type" and value.type in replaced or kind == "list" and any(t in replaced for t in value.list.type):
+        changed = type(value)()
+        changed.CopyFrom(value)
+        wanted = tf.as_dtype(precision).as_datatype_enum
+        if kind == "type":
+            changed.type = wanted
+        else:
+            changed.list.type[:] = [wanted if t in replaced else t for t in value.list.type]
+        return changed
+    return value
