@@ -60,7 +60,9 @@ def guided(activation):
         >>> tape.gradient(y, x, g).numpy().tolist()
         [5.0, 0.0, 0.0]
     """
-    return _in_scope(RULE_SCOPE, activation, lambda *args, **kwargs: set_gradient("guided", activation(*args, **kwargs)))
+    return _in_scope(
+        RULE_SCOPE, activation, lambda *args, **kwargs: set_gradient("guided", activation(*args, **kwargs))
+    )
 
 
 def deconvnet(activation):
@@ -138,6 +140,21 @@ def set_gradient(rule: str, *tensors):
         return {"guided": _gate, "deconvnet": _pass_positive}[rule](*tensors)
 
 
+def prelu(x, slopes):
+    """The PReLU of a tensor, with the negative of its slopes as graphs have them: relu(x) + slopes · relu(-x)."""
+    return tf.nn.relu(x) + slopes * tf.nn.relu(-x)
+
+
+def capped_relu(x, cap):
+    """The ReLU of a tensor, not above a cap."""
+    return tf.minimum(tf.nn.relu(x), cap)
+
+
+def thresholded_relu(x, threshold):
+    """A tensor where it is above a threshold, else zero."""
+    return tf.where(x > threshold, x, tf.zeros_like(x))
+
+
 @tf.custom_gradient
 def _gate(y):
     return tf.identity(y), tf.nn.relu
@@ -181,7 +198,9 @@ _SMOOTH_NAMES = ("celu", "elu", "gelu", "hard_silu", "hard_swish", "mish", "selu
 _MODULES = (keras.activations, keras.ops, tf.nn)
 
 #: Functions and classes that rectify, by every name under which a model may hold them.
-RECTIFIERS = frozenset().union(*(_public(module, _RELU_NAMES) for module in _MODULES))
+RECTIFIERS = frozenset({prelu, capped_relu, thresholded_relu}).union(
+    *(_public(module, _RELU_NAMES) for module in _MODULES)
+)
 RECTIFIER_CLASSES = (keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.PReLU, *internals.RELU_OPS)
 #: The same for smooth activations.
 SMOOTH = frozenset().union(*(_public(module, _SMOOTH_NAMES) for module in _MODULES))

@@ -20,7 +20,9 @@ def first_of(node, output: str) -> int:
 def output_dtype(node) -> tf.DType:
     """The dtype of an op's first output; that of a variant where it has none."""
     definition = op_def_registry.get(node.op)
-    if definition is None or not definition.output_arg:
+    if definition is None:
+        return tf.float32  # several ops in one: an activation
+    if not definition.output_arg:
         return tf.variant
     output = definition.output_arg[0]
     if output.type:

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 import keras
 import tensorflow as tf
 
-from kerasviz.network import rules
-from kerasviz.network.graph.flattening import Ref, flatten
+from kerasviz.network.graph.flattening import Ref
 from kerasviz.network.graph.model import GraphModel
 from kerasviz.network.graph.opening import captured
 from kerasviz.network.graph.planning import Plan
@@ -40,7 +39,9 @@ class Recorded:
         return f"{owner}/{name}" if owner else name
 
 
-def graph_of_twin(twin, inputs: Inputs, paths: Mapping[int, str], rule: str) -> tuple[GraphModel, dict[str, keras.Layer]]:
+def graph_of_twin(
+    twin, inputs: Inputs, paths: Mapping[int, str], rule: str
+) -> tuple[GraphModel, dict[str, keras.Layer]]:
     """A twin of a live model, as a graph on the same variables.
 
     What the twin's rule replaced keeps that rule.

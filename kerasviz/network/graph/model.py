@@ -9,7 +9,6 @@ from kerasviz.network.graph.flattening import Node, Ref
 from kerasviz.network.graph.ops import run_op
 from kerasviz.network.graph.parts import GraphPart, one_or_all
 
-
 #: Ops that are not run: what they give is what they take.
 HANDING_ON = frozenset({"Identity", "IdentityN"})
 
@@ -59,9 +58,7 @@ class Program(NamedTuple):
 
     def values(self, inputs, layers, precision=None) -> dict[int, list]:
         """All outputs of all nodes, by number. Arguments as for `run`."""
-        values: dict[int, list] = {
-            ref.node: [tensor] for ref, tensor in zip(self.arguments, inputs, strict=True)
-        }
+        values: dict[int, list] = {ref.node: [tensor] for ref, tensor in zip(self.arguments, inputs, strict=True)}
         values |= {number: [tensor] for number, tensor in self.bound.items()}
         values |= {number: [variable.value] for number, variable in self.variables.items()}
 
@@ -92,6 +89,8 @@ class GraphModel(keras.Model):
     Attributes:
         declared_inputs: the `InputSpec` of each input, nested as it takes them.
         origin: what it was made of, for readers.
+        preparation: where the graph itself takes encoded images or whole numbers, the model that makes of them what
+            this one takes; else None. Call it on tensors.
     """
 
     def __init__(self, plan, inputs, pack, name: str = "", origin: str = ""):
@@ -100,8 +99,13 @@ class GraphModel(keras.Model):
         self.declared_inputs = inputs
         self.graph_precision = None
         self.origin = origin
+        self.preparation = None
         self._pack = pack
         self.built = True
+
+    def set_preparation(self, model: "GraphModel"):
+        """Set what comes before this model, without making it a part of it, as Keras otherwise would."""
+        self.__dict__["preparation"] = model
 
     def call(self, inputs, training=False):
         """Run the graph.

@@ -10,6 +10,7 @@ import tensorflow as tf
 from kerasviz.errors import KerasvizWarning, ModelError
 from kerasviz.network import internals
 from kerasviz.network.graph.flattening import flatten
+from kerasviz.network.graph.fusing import fused
 from kerasviz.network.graph.model import GraphModel
 from kerasviz.network.graph.planning import Plan
 from kerasviz.network.graph.raw_inputs import first_floats, is_raw
@@ -36,6 +37,7 @@ def graph_model(function, *, name: str | None = None, origin: str = "", whole: b
     arguments = [taken[place] for place in places]
     outputs = _Outputs(function, whole)
     results = [flat.results[place] for place in outputs.kept]
+    raw_arguments, raw_inputs = arguments, inputs
     if not whole:
         arguments, inputs = _float_inputs(replace(flat, results=tuple(results)), arguments, inputs, bound)
     plan = Plan(flat, arguments, results, bound, variables)
@@ -44,7 +46,15 @@ def graph_model(function, *, name: str | None = None, origin: str = "", whole: b
     model = GraphModel(plan, inputs, outputs.packing(names), name or plan.name.replace("/", "_"), origin)
     if len(names) == 1 and not whole:
         model.output_names = names
+    if arguments != raw_arguments:
+        before = Plan(flat, raw_arguments, arguments, bound, variables)
+        model.set_preparation(GraphModel(before, raw_inputs, lambda tensors: _nested(tensors, inputs), "preparation"))
     return model
+
+
+def _nested(parts, structure):
+    parts = iter(parts)
+    return keras.tree.map_structure(lambda _: next(parts), structure)
 
 
 def _float_inputs(flat, arguments, inputs, bound):
@@ -57,8 +67,7 @@ def _float_inputs(flat, arguments, inputs, bound):
         (is_raw(spec) and first_floats(flat, argument, spec, shapes)) or (argument, spec)
         for argument, spec in zip(arguments, specs, strict=True)
     ]
-    taken = iter([spec for _, spec in found])
-    return [argument for argument, _ in found], keras.tree.map_structure(lambda _: next(taken), inputs)
+    return [argument for argument, _ in found], _nested([spec for _, spec in found], inputs)
 
 
 def _shapes(flat, arguments, specs, bound):
@@ -93,13 +102,11 @@ def _inputs(function, count):
     known = [_op_name(key) for key in kwargs] if kwargs else []
     # Keyword arguments stand in the function's own order, not that of their names.
     places = [by_name[_op_name(spec.name)] for spec in specs] if set(known) == set(by_name) else range(count)
-    made = iter(
-        [
-            _declared(spec, placeholders[place], f"input_{n}")
-            for n, (spec, place) in enumerate(zip(specs, places, strict=True))
-        ]
-    )
-    return list(places), keras.tree.map_structure(lambda _: next(made), structure)
+    made = [
+        _declared(spec, placeholders[place], f"input_{n}")
+        for n, (spec, place) in enumerate(zip(specs, places, strict=True))
+    ]
+    return list(places), _nested(made, structure)
 
 
 def _op_name(name):
@@ -155,7 +162,9 @@ class _Outputs:
         structure = self._structure
         if self._whole:
             return lambda tensors: tf.nest.pack_sequence_as(structure, tensors)
-        return (lambda tensors: tensors[0]) if len(names) == 1 else lambda tensors: dict(zip(names, tensors, strict=True))
+        return (
+            (lambda tensors: tensors[0]) if len(names) == 1 else lambda tensors: dict(zip(names, tensors, strict=True))
+        )
 
 
 def _warn_of_surprises(plan):
@@ -171,22 +180,23 @@ def _warn_of_surprises(plan):
     own = plan.own_gradients()
     if own:
         warnings.warn(
-            f"The graph had a gradient of its own at {own[0]!r}, which is not used: explanations follow what it computes",
+            f"The graph had a gradient of its own at {own[0]!r}, which is not used: "
+            "explanations follow what it computes",
             KerasvizWarning,
             stacklevel=2,
         )
 
 
 def captured(function):
-    """A concrete function read: flat, its arguments, the tensors it captures, and the variables behind these, by node."""
+    """A concrete function, read: flat, its arguments, and by node what it captures and the variables behind that."""
     library = {one.signature.name: one for one in function.graph.as_graph_def().library.function}
-    flat = settled(flatten(function.function_def, library))
+    flat = fused(settled(flatten(function.function_def, library)))
     count = len(flat.arguments) - len(function.captured_inputs)
-    bound = {
-        ref.node: tensor for ref, tensor in zip(flat.arguments[count:], function.captured_inputs, strict=True)
-    }
+    bound = {ref.node: tensor for ref, tensor in zip(flat.arguments[count:], function.captured_inputs, strict=True)}
     by_handle = {id(variable.handle): variable for variable in function.graph.variables}
     variables = {
-        node: internals.ExistingVariable(by_handle[id(tensor)]) for node, tensor in bound.items() if id(tensor) in by_handle
+        node: internals.ExistingVariable(by_handle[id(tensor)])
+        for node, tensor in bound.items()
+        if id(tensor) in by_handle
     }
     return flat, flat.arguments[:count], bound, variables

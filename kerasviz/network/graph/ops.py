@@ -52,14 +52,13 @@ def _cast(tensor, precision):
 
 
 def _in_precision(value, precision):
-    replaced, kind = _replaced(precision), value.WhichOneof("value")
-    if kind == "type" and value.type in replaced or kind == "list" and any(t in replaced for t in value.list.type):
-        changed = type(value)()
-        changed.CopyFrom(value)
-        wanted = tf.as_dtype(precision).as_datatype_enum
-        if kind == "type":
-            changed.type = wanted
-        else:
-            changed.list.type[:] = [wanted if t in replaced else t for t in value.list.type]
-        return changed
-    return value
+    replaced = _replaced(precision)
+    if not replaced.intersection([value.type, *value.list.type]):
+        return value
+    wanted = tf.as_dtype(precision).as_datatype_enum
+    changed = type(value)()
+    if value.WhichOneof("value") == "type":
+        changed.type = wanted
+    else:
+        changed.list.type[:] = [wanted if one in replaced else one for one in value.list.type]
+    return changed

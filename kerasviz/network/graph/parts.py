@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from kerasviz.network import internals, rules
 from kerasviz.network.graph.flattening import Node
+from kerasviz.network.graph.fusing import FUSED
 from kerasviz.network.graph.ops import run_op
 
 #: Ops that a backward rule can replace, by the function that computes the same.
@@ -16,6 +17,7 @@ ACTIVATIONS = {
     "LeakyRelu": lambda node: functools.partial(tf.nn.leaky_relu, alpha=node.attributes["alpha"].f),
     "Elu": lambda node: tf.nn.elu,
     "Selu": lambda node: tf.nn.selu,
+    **{op: lambda node, function=function: function for op, function in FUSED.items()},
 }
 
 
@@ -67,9 +69,9 @@ class ActivationPart(OpPart):
         super().__init__(name, node, weights)
         self.activation = ACTIVATIONS[node.op](node)
 
-    def call(self, x):
+    def call(self, *inputs):
         """The activation of a tensor."""
-        return self.activation(x)
+        return self.activation(*inputs)
 
 
 class GatePart(OpPart):

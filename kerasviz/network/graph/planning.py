@@ -9,6 +9,7 @@ from kerasviz.network import internals, rules
 from kerasviz.network.graph import naming
 from kerasviz.network.graph.definitions import output_dtype
 from kerasviz.network.graph.flattening import ARGUMENT, Flat, Node, Ref, flatten
+from kerasviz.network.graph.fusing import constant
 from kerasviz.network.graph.model import Body, BranchPart, LoopPart, Program, Return, Run
 from kerasviz.network.graph.parts import ACTIVATIONS, ActivationPart, GatePart, OpPart, RulePart, Scope, named_after
 
@@ -66,7 +67,7 @@ class Plan:
             self._arguments,
             tuple(results),
             {n: tensor for n, tensor in bound.items() if n in self._needed},
-            {n: variable for n, variable in self._constants.items()},
+            dict(self._constants),
         )
 
     def maker(self, ref: Ref) -> str:
@@ -152,14 +153,7 @@ class Plan:
         if node.op != "Relu6":
             return False
         above = self._flat.nodes[node.inputs[0].node]
-        return above.op in ("Add", "AddV2") and any(self._constant(ref) == 3 for ref in above.inputs)
-
-    def _constant(self, ref):
-        node = self._flat.nodes[ref.node]
-        if node.op != "Const":
-            return None
-        value = tf.make_ndarray(node.attributes["value"].tensor)
-        return value.item() if value.size == 1 else None
+        return above.op in ("Add", "AddV2") and any(constant(self._flat.nodes, ref) == 3 for ref in above.inputs)
 
     def _body(self, node, role):
         flat = flatten(self._flat.library[node.attributes[role].func.name], self._flat.library)

@@ -11,10 +11,10 @@ from kerasviz.network.graph.opening import graph_model
 
 
 def open_saved_model(folder, signature: str | None = None) -> GraphModel:
-    """Open a SavedModel, whoever made it: Keras 3 `model.export`, Keras 2 `model.save`, `tf.saved_model.save`,
-    TensorFlow 1.
+    """Open a SavedModel, whoever made it.
 
-    Its files are not checked here; `kerasviz.load` does that first.
+    Keras 3 `model.export`, Keras 2 `model.save`, `tf.saved_model.save`, TensorFlow 1. Its files are not checked
+    here; `kerasviz.load` does that first.
 
     Args:
         folder: the folder that holds `saved_model.pb`.
