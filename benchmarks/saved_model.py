@@ -54,18 +54,19 @@ def measure(name, rounds, folder):
     shape = (BATCH, *model.input_shape[1:])
     images = np.random.default_rng(0).uniform(-1, 1, shape).astype("float32")
     del model
-    figures = {"bare": [], "opened": [], "load": [], "ratio": [], "steady": []}
-    for _ in range(rounds):
-        gradient, bare = timed(lambda: bare_load(folder))
-        model, load = timed(lambda: kv.load(folder))
-        explain, trace = timed(lambda: kv.Saliency(model))
-        tensor = tf.constant(images)
-        gradient(tensor), explain(images, target=0)
-        steady = timed(lambda: explain(images, target=0))[1] / timed(lambda: gradient(tensor).numpy())[1]
-        found = {"bare": bare, "load": load, "opened": load + trace, "ratio": (load + trace) / bare, "steady": steady}
-        for key, value in found.items():
-            figures[key].append(value)
-    return {key: round(statistics.median(values), 3) for key, values in figures.items()}
+    found = [one_round(folder, images) for _ in range(rounds)]
+    return {key: round(statistics.median(one[key] for one in found), 3) for key in found[0]}
+
+
+def one_round(folder, images):
+    """Each thing once, in turn."""
+    gradient, bare = timed(lambda: bare_load(folder))
+    model, load = timed(lambda: kv.load(folder))
+    explain, trace = timed(lambda: kv.Saliency(model))
+    tensor = tf.constant(images)
+    gradient(tensor), explain(images, target=0)
+    steady = timed(lambda: explain(images, target=0))[1] / timed(lambda: gradient(tensor).numpy())[1]
+    return {"bare": bare, "load": load, "opened": load + trace, "ratio": (load + trace) / bare, "steady": steady}
 
 
 def main():
