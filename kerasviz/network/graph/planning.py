@@ -9,7 +9,7 @@ from kerasviz.network import internals, rules
 from kerasviz.network.graph import naming
 from kerasviz.network.graph.definitions import output_dtype
 from kerasviz.network.graph.flattening import ARGUMENT, Flat, Node, Ref, flatten
-from kerasviz.network.graph.fusing import constant
+from kerasviz.network.graph.fusing import constant, fused
 from kerasviz.network.graph.model import Body, BranchPart, LoopPart, Program, Return, Run
 from kerasviz.network.graph.parts import ACTIVATIONS, ActivationPart, GatePart, OpPart, RulePart, Scope, named_after
 
@@ -149,14 +149,19 @@ class Plan:
         return named_after(kind, node.op)(name, node, weights)
 
     def _is_gate(self, node):
-        """Whether an activation is the ReLU6 of a hard sigmoid, relu6(x + 3) / 6."""
+        """Whether an activation is the ReLU6 of a hard sigmoid, relu6(x + 3) / 6.
+
+        One that is a layer of its own, as in MobileNetV3, counts as a rectifier, as in the live model.
+        """
         if node.op != "Relu6":
             return False
         above = self._flat.nodes[node.inputs[0].node]
+        if above.name.rpartition("/")[0] != node.name.rpartition("/")[0]:
+            return False
         return above.op in ("Add", "AddV2") and any(constant(self._flat.nodes, ref) == 3 for ref in above.inputs)
 
     def _body(self, node, role):
-        flat = flatten(self._flat.library[node.attributes[role].func.name], self._flat.library)
+        flat = fused(flatten(self._flat.library[node.attributes[role].func.name], self._flat.library))
         plan = Plan(flat, flat.arguments, flat.results, {}, {})
         return Body(role, plan)
 

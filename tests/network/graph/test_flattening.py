@@ -60,7 +60,7 @@ def test_it_computes_the_same():
 
 
 def test_inputs_come_before_what_takes_them_whatever_the_order_of_the_file():
-    concrete, definition, library = read(lambda x: tf.nn.relu(x + 1) * 2, SPEC)
+    _, definition, library = read(lambda x: tf.nn.relu(x + 1) * 2, SPEC)
     order = list(definition.node_def)
     del definition.node_def[:]
     definition.node_def.extend(reversed(order))
@@ -126,7 +126,7 @@ def test_branches_of_tensorflow_1_are_settled_as_at_inference(condition, expecte
 
 def test_a_branch_by_what_comes_in_is_refused():
     wrapped = branching(lambda x: tf.reduce_sum(x) > 0)
-    with pytest.raises(ModelError, match="branches at .* by what comes in"):
+    with pytest.raises(ModelError, match=r"branches at .* by what comes in"):
         graph_model(wrapped)
 
 
