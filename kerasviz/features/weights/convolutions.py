@@ -17,6 +17,10 @@ _SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
 # Their kernels may have as many axes, and slide over nothing.
 _NO_CONVOLUTION = (keras.layers.Dense, keras.layers.EinsumDense, keras.layers.Embedding, keras.layers.PReLU)
 
+#: The same as ops of a bare graph.
+_TRANSPOSED_OPS = frozenset({"Conv2DBackpropInput", "Conv3DBackpropInputV2"})
+_OPS = _TRANSPOSED_OPS | {"Conv2D", "Conv3D", "DepthwiseConv2dNative"}
+
 
 class Kernel(NamedTuple):
     """The weights of a convolution.
@@ -68,7 +72,7 @@ def read_kernel(model, layer=None, part: str | None = None) -> Kernel:
     part = part or next(iter(parts))
     weights, groups, depthwise = parts[part]
     weights = np.asarray(keras.ops.convert_to_numpy(weights), np.float32)
-    transposed = isinstance(layers[path], _TRANSPOSED)
+    transposed = isinstance(layers[path], _TRANSPOSED) or type(layers[path]).__name__ in _TRANSPOSED_OPS
     if transposed:
         weights = weights.swapaxes(-1, -2)
     if depthwise:
@@ -91,9 +95,17 @@ def _parts(layer) -> dict:
         return {"kernel": (layer.kernel, layer.kernel.shape[-2], True)}
     if isinstance(layer, (*_DENSE, *_TRANSPOSED)):
         return {"kernel": (layer.kernel, getattr(layer, "groups", 1), False)}
+    op = getattr(getattr(layer, "node", None), "op", None)  # of a bare graph
+    if op is not None and op not in _OPS:
+        return {}
     of_parts = {id(variable) for part in internals.sublayers(layer) for variable in part.variables}
     own = [variable for variable in layer.variables if id(variable) not in of_parts]
-    return {variable.name: (variable, 1, False) for variable in own if len(variable.shape) == 4}
+    depthwise = op == "DepthwiseConv2dNative"
+    return {
+        variable.name: (variable, variable.shape[-2] if depthwise else 1, depthwise)
+        for variable in own
+        if len(variable.shape) == 4 or (op is not None and len(variable.shape) in (3, 5))
+    }
 
 
 def _first(model, layers):

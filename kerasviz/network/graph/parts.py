@@ -59,6 +59,12 @@ class OpPart(GraphPart):
 
     def call(self, *inputs):
         """All outputs of the op: a tensor if it is one, else a list."""
+        if self.node.op == "Conv2D" and _grouped(self.node, *inputs):
+            # TensorFlow computes convolutions in groups on processors only where it compiles them.
+            compiled = tf.function(
+                lambda *tensors: run_op(self.node, tensors, self.graph_precision), jit_compile=True, autograph=False
+            )
+            return one_or_all(compiled(*inputs))
         return one_or_all(run_op(self.node, inputs, self.graph_precision))
 
 
@@ -103,6 +109,12 @@ def one_or_all(outputs: list):
 def named_after(kind: type, op: str) -> type:
     """A subclass of a part that goes by the name of an op."""
     return type(op, (kind,), {"__doc__": f"The op {op}.", "__module__": __name__})
+
+
+def _grouped(node, images, kernel):
+    """Whether each filter of a convolution looks at some of the channels only."""
+    channels = images.shape[1 if node.attributes["data_format"].s == b"NCHW" else -1]
+    return channels != kernel.shape[2]
 
 
 def _layer_name(name):
