@@ -78,6 +78,11 @@ class Explanation:
             raise AttributeError(name)
         return getattr(self._one(), name)
 
+    @property
+    def by_input(self) -> dict[str, np.ndarray]:
+        """The values by the name of the input; "" where there is one array for all."""
+        return self.values if isinstance(self.values, dict) else {"": self.values}
+
     def plot(self, images=None, *, labels=None, **style):
         """Draw it as this kind of map should be drawn.
 
@@ -158,8 +163,7 @@ class Explanation:
         return f"{self.method}: {target}{score}"
 
     def _write(self, folder, images, labels):
-        values = self.values if isinstance(self.values, dict) else {"": self.values}
-        arrays = {f"values/{name}".rstrip("/"): array for name, array in values.items()}
+        arrays = {f"values/{name}".rstrip("/"): array for name, array in self.by_input.items()}
         arrays |= {f"extras/{name}": array for name, array in self.extras.items()}
         if self.score is not None:
             arrays["score"] = self.score

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import json
+import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -35,6 +36,32 @@ def check_free(folder, names: Sequence[str], *, overwrite: bool = False) -> Path
             mend="Choose another folder, or let them be replaced: overwrite=True, or --overwrite on the command line",
         )
     return folder
+
+
+def obstacle(folder) -> str | None:
+    """Why nothing can be written to a folder, which need not exist yet; None where nothing is known against it."""
+    above = next(part for part in (Path(folder), *Path(folder).absolute().parents) if part.exists())
+    if not above.is_dir():
+        return f"{str(above)!r} is a file"
+    return None if os.access(above, os.W_OK | os.X_OK) else f"you may not write to {str(above)!r}"
+
+
+def make_writable(folder):
+    """Make a folder, and see that files can be written there.
+
+    Raises:
+        SaveError: it cannot be made or written to.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise SaveError(
+            f"{str(folder)!r} cannot be written to: {error.strerror or error}",
+            expected="a folder that you may write to",
+            mend="Choose another",
+        ) from error
 
 
 def write_files(folder, writers: Mapping[str, Callable[[Path], object]], *, overwrite: bool = False) -> list[str]:

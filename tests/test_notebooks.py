@@ -184,7 +184,7 @@ CLAIMS = {
         assert "hires_cam/flower/5" in tags and "hires_cam/score" in tags and unchanged
     """,
     "10_saved_model": """
-        assert "Lambda" in refused["lambda.keras"] and "safe_mode=False" in refused["lambda.keras"]
+        assert "Lambda" in refused["lambda.keras"] and "unsafe=True" in refused["lambda.keras"]
         assert list(refused) == ["lambda.keras", "half.keras", "labels.txt", "thing.keras"]
         assert all("\\n" not in line for line in refused.values())
         assert inspected == explained == 0

@@ -8,7 +8,7 @@ import weakref
 from collections import OrderedDict
 
 from kerasviz.attribution.base import Explainer, methods
-from kerasviz.errors import SettingError
+from kerasviz.errors import InputError, LayerError, ModelError, PackageError, RuleError, SettingError
 from kerasviz.explanation import Explanation
 from kerasviz.network.layers import walk
 from kerasviz.network.loading import as_model
@@ -16,6 +16,8 @@ from kerasviz.network.loading import as_model
 # Explainers made here, kept as long as their model lives: in a notebook the same call is made again and again.
 _made: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 _lock = threading.RLock()
+#: What a method raises that is not made for a model, or needs a package that is missing.
+UNFIT = (RuleError, LayerError, InputError, ModelError, PackageError)
 #: Of those of one model, the last used: a loop over seeds or layers must not fill the memory.
 _KEPT = 16
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import re
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from kerasviz import plotting
 from kerasviz.callbacks.shots import Shot
 from kerasviz.errors import SaveError
 from kerasviz.plotting.animation import write_gif
+from kerasviz.writing import make_writable
 
 #: Pictures side by side on a sheet, and pixels to which small ones are enlarged.
 _COLUMNS, _SMALLEST = 8, 112
@@ -40,7 +40,7 @@ class Album:
             SaveError: it cannot be made or written to.
         """
         self._numbers = []
-        require_writable(self.folder)
+        make_writable(self.folder)
 
     def begin(self, done: int):
         """Go on with the pictures of the training that this one resumes.
@@ -124,24 +124,6 @@ def sheet(pictures, title: str) -> np.ndarray:
     titles = [picture.title for picture in pictures]
     rows = plotting.grid(tiles, cols=min(_COLUMNS, len(tiles)), labels=titles if any(titles) else None)
     return plotting.grid([rows], pad=0, labels=[title])
-
-
-def require_writable(folder: Path):
-    """Make a folder, and see that files can be written there.
-
-    Raises:
-        SaveError: it cannot be made or written to.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise SaveError(
-            f"{str(folder)!r} cannot be written to: {error.strerror or error}",
-            expected="a folder that you may write to",
-            mend="Choose another",
-        ) from error
 
 
 def _evenly(numbers, most):

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasviz.callbacks.album import require_writable
 from kerasviz.callbacks.shots import Shot
 from kerasviz.errors import PackageError, SaveError
+from kerasviz.writing import make_writable
 
 #: Begins the name of the run, as Keras's own callback calls its "train" and "validation".
 _RUN = "kerasviz"
@@ -47,7 +47,7 @@ class Board:
         Raises:
             SaveError: it cannot be written.
         """
-        require_writable(self._folder)
+        make_writable(self._folder)
         moment, host = time.time(), socket.gethostname()
         # TensorBoard reads the files of a run in the order of their names.
         self._file = self._folder / f"events.out.tfevents.{moment:.6f}.{host}.{os.getpid()}.{self._name}"

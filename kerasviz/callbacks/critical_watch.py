@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasviz import plotting
+from kerasviz.callbacks.labelling import require_labels
 from kerasviz.callbacks.probes import probe
 from kerasviz.callbacks.shots import Picture, Shot
 from kerasviz.callbacks.watching import Watch
@@ -111,7 +112,7 @@ class CriticalSamples(Watch):
         arrays = [np.concatenate(part) for part in parts]
         self._inputs = network.inputs.pack(arrays)
         self._shown = arrays[[spec.name for spec in network.inputs.specs].index(self._search.input)]
-        self._check_labels()
+        require_labels(self._labels, network, ClassScore(output=self._settings["output"]))
         # Around boxes of no size nothing is searched, but the images are checked.
         self._search.ratio(self._inputs, 0.0, self._seed)
         self._search.ratio(network.inputs.pack([array[:1] for array in arrays]), self._radius, self._seed)
@@ -138,9 +139,3 @@ class CriticalSamples(Watch):
                 tiles = [plotting.display_image(image, **shown) for image in (before, after)]
                 tiles.append(plotting.display_image(magnified(before, after, self._radius)))
             yield Picture(str(place), title, plotting.grid(tiles, rows=1))
-
-    def _check_labels(self):
-        """Refuse labels that do not name every class."""
-        _, width, binary = ClassScore(output=self._settings["output"]).describe_output(self._search.network)
-        for number in range(2 if binary else width):
-            class_name(self._labels, number)

@@ -7,7 +7,8 @@ import numpy as np
 from kerasviz import attribution
 from kerasviz.attribution import Explainer
 from kerasviz.attribution.one_call import check_settings, method_name
-from kerasviz.callbacks.painting import Painter, each
+from kerasviz.callbacks.labelling import require_labels
+from kerasviz.callbacks.painting import Painter
 from kerasviz.callbacks.probes import probe
 from kerasviz.callbacks.shots import Picture, Shot
 from kerasviz.callbacks.watching import Watch
@@ -136,10 +137,7 @@ class Explain(Watch):
         goal = as_target(self._target)
         self._tagged = isinstance(goal, ClassScore) and goal.index is not None
         if isinstance(goal, ClassScore):
-            _, width, binary = goal.describe_output(self._explain.network)
-            numbers = np.unique(goal.index) if self._tagged else range(2 if binary else width or 0)
-            for number in numbers:
-                class_name(self._labels, int(number))
+            require_labels(self._labels, self._explain.network, goal)
 
     def look(self) -> Shot:
         """Explain the images."""
@@ -150,7 +148,7 @@ class Explain(Watch):
             for i, pixels in enumerate(drawn)
         )
         numbers = {"score": float(np.mean(explanation.score))}
-        maps = np.concatenate([values.reshape(len(values), -1) for values in each(explanation).values()], axis=1)
+        maps = np.concatenate([values.reshape(len(values), -1) for values in explanation.by_input.values()], axis=1)
         if self._last is not None:
             numbers["similarity"] = float(np.mean(_correlations(self._last, maps)))
         self._last = maps

@@ -58,7 +58,7 @@ class Painter:
         `kerasviz.plotting.plot` does.
         """
         painted = {}
-        for name, values in each(explanation).items():
+        for name, values in explanation.by_input.items():
             maps = self._maps(values, explanation)
             if maps.ndim > 1:
                 scale = self._range(name, maps, explanation)
@@ -115,11 +115,6 @@ class Painter:
                     **self._cmap,
                 )
             )
-
-
-def each(explanation: Explanation) -> dict[str, np.ndarray]:
-    """The values by the name of the input; "" where there is one array."""
-    return explanation.values if isinstance(explanation.values, dict) else {"": explanation.values}
 
 
 def _shown(array):

@@ -3,7 +3,7 @@
 import re
 import warnings
 import weakref
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from contextlib import contextmanager
 
 import keras
@@ -16,7 +16,7 @@ from kerasviz.checks import checked_choice, checked_count
 from kerasviz.errors import KerasvizError, KerasvizWarning, ModelError, SettingError
 
 
-class Watch(keras.callbacks.Callback):
+class Watch(keras.callbacks.Callback, ABC):
     """Looks at a model while it is trained.
 
     *Nothing changes.* Weights, optimizer, random numbers and the training's history are the same, to the last bit,

@@ -7,6 +7,7 @@ errors of usage come at once.
 |---|---|
 | 0 | all is well |
 | 1 | some images could not be read and were skipped; the others are explained |
+| 1 | of `diff`: the models differ; of `inspect --strict`: weights are broken |
 | 2 | nothing could be done: wrong usage, no such model or layer, no readable image |
 | 130 | interrupted; what was written stays |
 """
@@ -26,6 +27,7 @@ import kerasviz
 #: The commands, each in the module of its name, and whether it is called with arguments.
 _COMMANDS = {
     "activations": True,
+    "diff": True,
     "dissect": True,
     "dream": True,
     "explain": True,

@@ -58,6 +58,8 @@ def activations(
     fit: options.Fit = "crop",
     custom: options.Custom = None,
     unsafe: options.Unsafe = False,
+    architecture: options.Architecture = None,
+    signature: options.Signature = None,
     out: options.Out = Path("activations"),
     overwrite: options.Overwrite = False,
     json: options.Json = False,
@@ -101,7 +103,9 @@ def activations(
         if statistics:
             check_tables(folder)
         reporter.status(f"opening {model}")
-        opened = open_model(model, custom=custom, unsafe=unsafe, preprocess=preprocess)
+        opened = open_model(
+            model, custom=custom, unsafe=unsafe, architecture=architecture, signature=signature, preprocess=preprocess
+        )
         reporter.status("preparing")
         work = prepare_activating(
             opened,

@@ -4,14 +4,10 @@ import inspect
 import warnings
 
 from kerasviz.attribution import explainer, methods
-from kerasviz.attribution.one_call import method_name
+from kerasviz.attribution.one_call import UNFIT, method_name
 from kerasviz.errors import (
-    InputError,
     KerasvizWarning,
-    LayerError,
     ModelError,
-    PackageError,
-    RuleError,
     SettingError,
 )
 
@@ -56,7 +52,7 @@ def make_explainers(opened, names, *, drop_unfit, asked, common):
         own = {key: value for key, value in {**common, **asked}.items() if key in known[name]}
         try:
             made[name] = explainer(opened.model, name, **own)
-        except (RuleError, LayerError, InputError, ModelError, PackageError) as error:
+        except UNFIT as error:
             if not drop_unfit or "layer" in own:
                 raise
             left_out[name] = str(error)

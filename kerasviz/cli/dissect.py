@@ -73,6 +73,8 @@ def dissect(
     input_size: options.InputSize = None,
     custom: options.Custom = None,
     unsafe: options.Unsafe = False,
+    architecture: options.Architecture = None,
+    signature: options.Signature = None,
     out: options.Out = Path("dissected"),
     overwrite: Annotated[
         bool,
@@ -125,7 +127,9 @@ def dissect(
         from kerasviz.cli.models import open_model
 
         reporter.status(f"opening {model}")
-        opened = open_model(model, custom=custom, unsafe=unsafe, preprocess=preprocess)
+        opened = open_model(
+            model, custom=custom, unsafe=unsafe, architecture=architecture, signature=signature, preprocess=preprocess
+        )
         reporter.status("preparing")
         work = prepare_dissecting(
             opened,

@@ -1,13 +1,12 @@
 """The folder of `dissect`: what stands there already, what may be replaced, and from where a run goes on."""
 
 import json
-import os
 import re
 from pathlib import Path
 
 from kerasviz.cli.folder import MANIFEST, safe
 from kerasviz.errors import SaveError
-from kerasviz.writing import as_json, write_whole
+from kerasviz.writing import as_json, obstacle, write_whole
 
 _CACHED = re.compile(r"\.?[0-9a-f]{24}(\.checkpoint)?")
 _FILES = ("csv", "json", "html")
@@ -47,9 +46,8 @@ class Dissections:
         """
         if self.path.exists() and not self.path.is_dir():
             raise SaveError(f"--out {str(self.path)!r} is a file", expected="a folder", mend="Choose another name")
-        above = next(folder for folder in (self.path, *self.path.absolute().parents) if folder.exists())
-        if not os.access(above, os.W_OK):
-            raise self._unwritable(f"you may not write to {str(above)!r}")
+        if reason := obstacle(self.path):
+            raise self._unwritable(reason)
         if self._earlier and not self._overwrite and self._earlier.get("request") != self._request:
             raise SaveError(
                 f"{str(self.path)!r} holds the results of another run: {self._differences()}",

@@ -67,6 +67,8 @@ def dream(
     preprocess: options.Preprocess = "auto",
     custom: options.Custom = None,
     unsafe: options.Unsafe = False,
+    architecture: options.Architecture = None,
+    signature: options.Signature = None,
     gif: Annotated[
         bool,
         typer.Option(
@@ -119,7 +121,9 @@ def dream(
 
         check_folder(out, overwrite=overwrite, holds=HOLDS, images=files)
         reporter.status(f"opening {model}")
-        opened = open_model(model, custom=custom, unsafe=unsafe, preprocess=preprocess)
+        opened = open_model(
+            model, custom=custom, unsafe=unsafe, architecture=architecture, signature=signature, preprocess=preprocess
+        )
         reporter.status("preparing")
         work = prepare_dreaming(
             opened,

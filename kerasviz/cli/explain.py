@@ -30,6 +30,8 @@ def explain(
     fit: options.Fit = "crop",
     custom: options.Custom = None,
     unsafe: options.Unsafe = False,
+    architecture: options.Architecture = None,
+    signature: options.Signature = None,
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="DIR", help="Where pictures go.", rich_help_panel=options.OUT)
     ] = Path("explanations"),
@@ -86,7 +88,15 @@ def explain(
         folder = Folder(out, files, overwrite=overwrite)
         folder.check(methods)
         reporter.status(f"opening {model}")
-        opened = open_model(model, custom=custom, unsafe=unsafe, labels=names_of_classes, preprocess=preprocess)
+        opened = open_model(
+            model,
+            custom=custom,
+            unsafe=unsafe,
+            architecture=architecture,
+            signature=signature,
+            labels=names_of_classes,
+            preprocess=preprocess,
+        )
         reporter.status(f"preparing {', '.join(methods)}")
         work = prepare(
             opened,

@@ -83,6 +83,8 @@ def filters(
     ] = False,
     custom: options.Custom = None,
     unsafe: options.Unsafe = False,
+    architecture: options.Architecture = None,
+    signature: options.Signature = None,
     out: options.Out = Path("filters"),
     overwrite: options.Overwrite = False,
     json: options.Json = False,
@@ -120,7 +122,7 @@ def filters(
 
         from kerasviz.cli.models import open_model
 
-        opened = open_model(model, custom=custom, unsafe=unsafe)
+        opened = open_model(model, custom=custom, unsafe=unsafe, architecture=architecture, signature=signature)
         reporter.status("reading the weights")
         found = measure(opened, layer, part=part, channels=numbers, sort=sort, gabor=gabor, centred=centred)
         reporter.status("drawing")

@@ -7,6 +7,7 @@ import unicodedata
 from pathlib import Path
 
 from kerasviz.errors import SaveError
+from kerasviz.writing import obstacle
 
 MANIFEST = "manifest.json"
 _LONGEST = 100  # bytes of a part of a name; file systems take 255 in all
@@ -44,9 +45,8 @@ class Folder:
         """
         if self.path.exists() and not self.path.is_dir():
             raise SaveError(f"--out {str(self.path)!r} is a file", expected="a folder", mend="Choose another name")
-        above = next(folder for folder in (self.path, *self.path.absolute().parents) if folder.exists())
-        if not os.access(above, os.W_OK):
-            raise self._unwritable(f"you may not write to {str(above)!r}")
+        if reason := obstacle(self.path):
+            raise self._unwritable(reason)
         there = self._there(methods)
         if there and not self.overwrite:
             more = f" and {len(there) - 1} more" if len(there) > 1 else ""

@@ -78,6 +78,8 @@ def fool(
     size: options.Size = None,
     custom: options.Custom = None,
     unsafe: options.Unsafe = False,
+    architecture: options.Architecture = None,
+    signature: options.Signature = None,
     out: options.Out = Path("fooling"),
     overwrite: options.Overwrite = False,
     json: options.Json = False,
@@ -125,7 +127,15 @@ def fool(
 
         check_folder(out, overwrite=overwrite, holds=HOLDS)
         reporter.status(f"opening {model}")
-        opened = open_model(model, custom=custom, unsafe=unsafe, labels=names_of_classes, preprocess=preprocess)
+        opened = open_model(
+            model,
+            custom=custom,
+            unsafe=unsafe,
+            architecture=architecture,
+            signature=signature,
+            labels=names_of_classes,
+            preprocess=preprocess,
+        )
         reporter.status("preparing")
         work = prepare_fooling(
             opened,

@@ -53,6 +53,8 @@ def localize(
     size: options.Size = None,
     custom: options.Custom = None,
     unsafe: options.Unsafe = False,
+    architecture: options.Architecture = None,
+    signature: options.Signature = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="DIR", help="Draw the boxes there.", rich_help_panel=options.OUT),
@@ -100,7 +102,15 @@ def localize(
         if folder is not None:
             folder.check(methods or ["cam", "grad-cam"])
         reporter.status(f"opening {model}")
-        opened = open_model(model, custom=custom, unsafe=unsafe, labels=names_of_classes, preprocess=preprocess)
+        opened = open_model(
+            model,
+            custom=custom,
+            unsafe=unsafe,
+            architecture=architecture,
+            signature=signature,
+            labels=names_of_classes,
+            preprocess=preprocess,
+        )
         work = prepare(
             opened,
             files,

@@ -58,6 +58,8 @@ def memorization(
     fit: options.Fit = "crop",
     custom: options.Custom = None,
     unsafe: options.Unsafe = False,
+    architecture: options.Architecture = None,
+    signature: options.Signature = None,
     pictures: Annotated[
         int,
         typer.Option(
@@ -114,7 +116,15 @@ def memorization(
 
         check_out(out, files, overwrite=overwrite)
         reporter.status(f"opening {model}")
-        opened = open_model(model, custom=custom, unsafe=unsafe, labels=names_of_classes, preprocess=preprocess)
+        opened = open_model(
+            model,
+            custom=custom,
+            unsafe=unsafe,
+            architecture=architecture,
+            signature=signature,
+            labels=names_of_classes,
+            preprocess=preprocess,
+        )
         reporter.status("preparing")
         work = prepare_memorizing(
             opened,

@@ -1,6 +1,7 @@
 """Opening what `--model` names."""
 
 import difflib
+import functools
 import importlib
 import sys
 from collections.abc import Callable
@@ -15,9 +16,11 @@ if TYPE_CHECKING:
 
 #: The text on `--model` that all commands share.
 HELP = (
-    "A [bold].keras[/] or [bold].h5[/] file; [bold]keras:ResNet50[/] or any other network of keras.applications; "
-    "[bold]imagenet[/], a small network trained on ImageNet; or [bold]shapes[/], the one inside kerasviz."
+    "A [bold].keras[/] or [bold].h5[/] file, or the folder of a SavedModel; [bold]keras:ResNet50[/] or any other "
+    "network of keras.applications; [bold]imagenet[/], a small network trained on ImageNet; or [bold]shapes[/], the "
+    "one inside kerasviz."
 )
+_PACKAGED = ("imagenet", "shapes")
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ def open_model(
     *,
     custom: list[str] | None = None,
     unsafe: bool = False,
+    architecture: str | None = None,
+    signature: str | None = None,
     labels: list[str] | None = None,
     preprocess: str = "auto",
 ) -> Opened:
@@ -55,15 +60,27 @@ def open_model(
         given: see `HELP`.
         custom: classes and functions of the model, as "module:Name", or "module" alone if importing registers them.
         unsafe: run code that the file holds.
+        architecture: what a file of weights belongs to: "keras:ResNet50", a `.json`, `.keras` or `.h5` file, or
+            "module:function".
+        signature: the name of a SavedModel's signature.
         labels: names of its classes, in the place of those that are known.
         preprocess: a mode of `kerasviz.data.preprocess`, or "auto" for what is known.
 
     Raises:
         LoadError: there is no such model, or it cannot be opened or downloaded.
         ModelError: it is no network that kerasviz can open.
-        SettingError: `custom` cannot be imported.
+        SettingError: `custom` or `architecture` cannot be imported, or `signature` is not for this file.
     """
-    opened = _found(given, custom or [], unsafe)
+    if given in _PACKAGED or given.lower().startswith("keras:"):
+        if architecture or signature:
+            raise SettingError(
+                f"--{'architecture' if architecture else 'signature'} with the model {given}",
+                expected="a file that needs it",
+                mend="Leave it out",
+            )
+        opened = _named(given)
+    else:
+        opened = _from_file(given, custom or [], unsafe=unsafe, architecture=architecture, signature=signature)
     if labels is not None:
         opened = replace(opened, labels=labels)
     if preprocess != "auto":
@@ -71,7 +88,8 @@ def open_model(
     return opened
 
 
-def _found(given, custom, unsafe):
+def _named(given):
+    """A model that is no file."""
     if given == "imagenet":
         from kerasviz.data import imagenet_labels, imagenet_model
 
@@ -80,18 +98,26 @@ def _found(given, custom, unsafe):
         from kerasviz.data import shapes
 
         return _opened(given, shapes.shapes_model(), list(shapes.CLASSES), "none")
-    if given.lower().startswith("keras:"):
-        return _application(given)
-    if not Path(given).exists() and Path(given).suffix not in (".keras", ".h5", ".hdf5"):
+    return _application(given)
+
+
+def _from_file(given, custom, *, unsafe, architecture, signature):
+    path = Path(given)
+    # A checkpoint is named by what its files begin with.
+    exists = path.exists() or Path(f"{path}.index").exists()
+    if not exists and path.suffix not in (".keras", ".h5", ".hdf5", ".index"):
         raise LoadError(
             f"There is no model {given!r}",
-            expected="a .keras or .h5 file, 'imagenet', 'shapes', or 'keras:' with a name of keras.applications",
+            expected="a .keras or .h5 file, the folder of a SavedModel, 'imagenet', 'shapes', or 'keras:' with a name "
+            "of keras.applications",
             mend=_advice(given),
         )
     from kerasviz.network import load
 
+    objects, built = _import("--custom", custom), architecture and _architecture(architecture)
     try:
-        return _opened(given, load(given, custom_objects=_import(custom), safe_mode=not unsafe))
+        model = load(given, architecture=built, signature=signature, custom_objects=objects, unsafe=unsafe)
+        return _opened(given, model)
     except LoadError as error:
         raise _in_terms_of_options(error) from error
 
@@ -129,18 +155,7 @@ def _opened(given, model, labels=None, preprocess=None):
 def _application(given):
     import keras
 
-    names = {name.lower(): name for name in dir(keras.applications) if name[0].isupper()}
-    wanted = given.partition(":")[2]
-    if wanted.lower() not in names:
-        near = difflib.get_close_matches(wanted.lower(), names, n=3)
-        raise LoadError(
-            f"keras.applications has no network {wanted!r}",
-            expected="keras: and a name such as keras:ResNet50",
-            mend=f"Did you mean {_listed('keras:' + names[n] for n in near)}?"
-            if near
-            else f"It has {', '.join(names.values())}",
-        )
-    name = names[wanted.lower()]
+    name = _application_name(given)
     try:
         model = getattr(keras.applications, name)(weights="imagenet")
     except Exception as error:  # Keras raises bare exceptions when a download fails
@@ -158,6 +173,41 @@ def _application(given):
     return replace(opened, preprocess_name=f"{name}'s own")
 
 
+def _application_name(given):
+    """The name in keras.applications that "keras:resnet50" means."""
+    import keras
+
+    names = {name.lower(): name for name in dir(keras.applications) if name[0].isupper()}
+    wanted = given.partition(":")[2]
+    if wanted.lower() in names:
+        return names[wanted.lower()]
+    near = difflib.get_close_matches(wanted.lower(), names, n=3)
+    raise LoadError(
+        f"keras.applications has no network {wanted!r}",
+        expected="keras: and a name such as keras:ResNet50",
+        mend=f"Did you mean {_listed('keras:' + names[n] for n in near)}?"
+        if near
+        else f"It has {', '.join(names.values())}",
+    )
+
+
+def _architecture(given):
+    """What `--architecture` names, as `kerasviz.load` takes it."""
+    if given.lower().startswith("keras:"):
+        import keras
+
+        return functools.partial(getattr(keras.applications, _application_name(given)), weights=None)
+    if Path(given).suffix in (".json", ".keras", ".h5", ".hdf5"):
+        return given
+    if ":" not in given:
+        raise SettingError(
+            f"--architecture {given}",
+            expected="keras:ResNet50, a .json, .keras or .h5 file, or module:function",
+            mend="Write the function that builds the network behind its module and a colon",
+        )
+    return next(iter(_import("--architecture", [given]).values()))
+
+
 def _imagenet_labels():
     from kerasviz.data import imagenet_labels
 
@@ -167,8 +217,8 @@ def _imagenet_labels():
         return None  # classes then go by their numbers, which are right, too
 
 
-def _import(names):
-    """What `--custom` names, by name."""
+def _import(option, names):
+    """What `--custom` or `--architecture` names, by name."""
     objects = {}
     for given in names:
         module, _, name = given.partition(":")
@@ -179,7 +229,7 @@ def _import(names):
                 objects[name] = getattr(imported, name)
         except (ImportError, AttributeError, ValueError) as error:
             raise SettingError(
-                f"--custom {given} cannot be imported: {error}",
+                f"{option} {given} cannot be imported: {error}",
                 expected="module:Name, of a module that is installed or in this folder",
                 mend="Check the spelling",
             ) from error
@@ -191,10 +241,11 @@ def _import(names):
 def _in_terms_of_options(error: KerasvizError) -> KerasvizError:
     """The same error with the option that mends it."""
     mend = error.mend
-    if "safe_mode" in mend:
+    if "unsafe=True" in mend:
         mend = "Add --unsafe only if you trust whoever made the file: its code will run"
     elif "custom_objects" in mend:
         mend = "Name each with --custom module:Name"
+    mend = mend.replace("architecture=", "--architecture ").replace("signature=", "--signature ")
     return type(error)(error.given, expected=error.expected, mend=mend)
 
 

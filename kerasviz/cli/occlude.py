@@ -84,6 +84,8 @@ def occlude(
     fit: options.Fit = "crop",
     custom: options.Custom = None,
     unsafe: options.Unsafe = False,
+    architecture: options.Architecture = None,
+    signature: options.Signature = None,
     out: options.Out = Path("occluded"),
     overwrite: options.Overwrite = False,
     json: options.Json = False,
@@ -154,7 +156,15 @@ def occlude(
         folder = Folder(out, files, overwrite=overwrite)
         folder.check([NAME])
         reporter.status(f"opening {model}")
-        opened = open_model(model, custom=custom, unsafe=unsafe, labels=names_of_classes, preprocess=preprocess)
+        opened = open_model(
+            model,
+            custom=custom,
+            unsafe=unsafe,
+            architecture=architecture,
+            signature=signature,
+            labels=names_of_classes,
+            preprocess=preprocess,
+        )
         reporter.status("preparing")
         work = prepare_occluding(
             opened,

@@ -8,6 +8,15 @@ import typer
 
 WHAT, HOW, OUT, MODEL = "What to explain", "How", "Results", "Model"
 
+Architecture = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WHAT",
+        help="What a file of weights belongs to: [bold]keras:ResNet50[/], a .json, .keras or .h5 file, or "
+        "[bold]module:function[/].",
+        rich_help_panel=MODEL,
+    ),
+]
 Batch = Annotated[
     int,
     typer.Option(
@@ -72,6 +81,10 @@ Setting = Annotated[
     typer.Option(
         "--set", metavar="NAME=VALUE", help="A setting of the method, such as samples=100.", rich_help_panel=HOW
     ),
+]
+Signature = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Which function of a SavedModel that has several.", rich_help_panel=MODEL),
 ]
 Size = Annotated[
     str | None,

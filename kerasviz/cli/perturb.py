@@ -73,6 +73,8 @@ def perturb(
     fit: options.Fit = "crop",
     custom: options.Custom = None,
     unsafe: options.Unsafe = False,
+    architecture: options.Architecture = None,
+    signature: options.Signature = None,
     out: options.Out = Path("perturbed"),
     overwrite: options.Overwrite = False,
     json: options.Json = False,
@@ -119,7 +121,15 @@ def perturb(
         folder = Folder(out, files, overwrite=overwrite)
         folder.check([NAME])
         reporter.status(f"opening {model}")
-        opened = open_model(model, custom=custom, unsafe=unsafe, labels=names_of_classes, preprocess=preprocess)
+        opened = open_model(
+            model,
+            custom=custom,
+            unsafe=unsafe,
+            architecture=architecture,
+            signature=signature,
+            labels=names_of_classes,
+            preprocess=preprocess,
+        )
         reporter.status("preparing")
         work = prepare_perturbing(
             opened,

@@ -1,12 +1,12 @@
 """Where results go: refused before any work is done where they cannot be written."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from kerasviz.cli.console import printable
 from kerasviz.errors import SaveError
 from kerasviz.reading import holds_only
+from kerasviz.writing import obstacle
 
 #: What says of a folder of results what it holds.
 MANIFEST = "manifest.json"
@@ -53,11 +53,9 @@ def check_writable(out: Path):
     Raises:
         SaveError: it, or the folder above it that exists, may not be written to, or is a file.
     """
-    above = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK):
-        reason = f"you may not write to {printable(above)!r}" if above.is_dir() else f"{printable(above)!r} is a file"
+    if reason := obstacle(out):
         raise SaveError(
-            f"{printable(out)!r} cannot be written: {reason}",
+            f"{printable(out)!r} cannot be written: {printable(reason)}",
             expected="a folder that you may write to",
             mend="Choose another with --out",
         )

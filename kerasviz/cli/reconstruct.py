@@ -59,6 +59,8 @@ def reconstruct(
     fit: options.Fit = "crop",
     custom: options.Custom = None,
     unsafe: options.Unsafe = False,
+    architecture: options.Architecture = None,
+    signature: options.Signature = None,
     out: options.Out = Path("reconstructed"),
     overwrite: options.Overwrite = False,
     json: options.Json = False,
@@ -101,7 +103,9 @@ def reconstruct(
         folder = Folder(out, files, overwrite=overwrite)
         folder.check([NAME])
         reporter.status(f"opening {model}")
-        opened = open_model(model, custom=custom, unsafe=unsafe, preprocess=preprocess)
+        opened = open_model(
+            model, custom=custom, unsafe=unsafe, architecture=architecture, signature=signature, preprocess=preprocess
+        )
         reporter.status("preparing")
         work = prepare_reconstructing(
             opened,

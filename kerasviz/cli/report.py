@@ -59,6 +59,8 @@ def report(
     ] = None,
     custom: options.Custom = None,
     unsafe: options.Unsafe = False,
+    architecture: options.Architecture = None,
+    signature: options.Signature = None,
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="FILE", help="The page.", rich_help_panel=options.OUT)
     ] = Path("report.html"),
@@ -113,7 +115,15 @@ def report(
 
         methods, every = method_names(method or list(DEFAULT_METHODS))
         reporter.status(f"opening {model}")
-        opened = open_model(model, custom=custom, unsafe=unsafe, labels=names_of_classes, preprocess=preprocess)
+        opened = open_model(
+            model,
+            custom=custom,
+            unsafe=unsafe,
+            architecture=architecture,
+            signature=signature,
+            labels=names_of_classes,
+            preprocess=preprocess,
+        )
         reporter.status(f"preparing {', '.join(methods)}")
         work = prepare_reporting(
             opened,

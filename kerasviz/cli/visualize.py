@@ -86,6 +86,8 @@ def visualize(
     preprocess: options.Preprocess = "auto",
     custom: options.Custom = None,
     unsafe: options.Unsafe = False,
+    architecture: options.Architecture = None,
+    signature: options.Signature = None,
     out: options.Out = Path("visualized"),
     overwrite: options.Overwrite = False,
     json: options.Json = False,
@@ -140,7 +142,15 @@ def visualize(
 
         check_folder(out, overwrite=overwrite, holds=HOLDS)
         reporter.status(f"opening {model}")
-        opened = open_model(model, custom=custom, unsafe=unsafe, labels=names_of_classes, preprocess=preprocess)
+        opened = open_model(
+            model,
+            custom=custom,
+            unsafe=unsafe,
+            architecture=architecture,
+            signature=signature,
+            labels=names_of_classes,
+            preprocess=preprocess,
+        )
         reporter.status("preparing")
         work = prepare_visualizing(
             opened,

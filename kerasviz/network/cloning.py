@@ -73,7 +73,8 @@ def swap_activations(model, swaps: dict, *, sample=None) -> Clone:
         sample: as for `clone_with_rule`.
 
     Raises:
-        ModelError: as for `clone_with_rule`.
+        ModelError: as for `clone_with_rule`. Saving the clone also raises it, where a configuration would lose the
+            swap: that of a `ReLU` layer, of some custom layers, of a subclassed model. Exporting keeps it.
         RuleError: nothing in the model matches.
 
     Example:
@@ -86,7 +87,7 @@ def swap_activations(model, swaps: dict, *, sample=None) -> Clone:
         new = next((new for matches, new in pairs if matches(value)), None)
         return None if new is None else in_place_of(value, new)
 
-    clone, replaced, missed = share(model, swap, sample)
+    clone, replaced, missed = share(model, swap, sample, gone=lambda value: any(matches(value) for matches, _ in pairs))
     if not replaced:
         raise RuleError(
             f"The model {model.name!r} has none of the activations {list(swaps)}",
@@ -140,16 +141,17 @@ def check_reach(rule: str, model_name: str, replaced, missed):
         )
 
 
-def share(model, swap, sample=None) -> Clone:
+def share(model, swap, sample=None, *, gone=None) -> Clone:
     """A clone with some activations swapped, and the trace that shows which rectifiers were missed.
 
     Args:
         model: any Keras model.
         swap: as `kerasviz.network.twins.Twins` takes it.
         sample: as for `clone_with_rule`.
+        gone: as `Twins` takes it.
     """
     inputs = known_inputs(model, sample)
-    twins = Twins(swap)
+    twins = Twins(swap, gone=gone)
     clone = twins.of(model)
     twins.release()
     return Clone(clone, tuple(twins.swapped), Trace.of(clone, inputs, {}).missed_rectifiers)

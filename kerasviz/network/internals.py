@@ -115,7 +115,10 @@ def precision(operation, compute_dtype: str) -> dict:
         or getattr(policy, "quantization_mode", None) is not None
     ):
         return {}
-    return {"_dtype_policy": keras.DTypePolicy("mixed_bfloat16" if compute_dtype == "bfloat16" else compute_dtype)}
+    wanted = keras.DTypePolicy("mixed_bfloat16" if compute_dtype == "bfloat16" else compute_dtype)
+    # No public policy keeps half-precision variables and computes in float32, as for a model that is wholly float16.
+    wanted._variable_dtype = operation.variable_dtype
+    return {"_dtype_policy": wanted}
 
 
 # Op classes that Keras makes of a function called on a symbolic tensor. They have no public names.

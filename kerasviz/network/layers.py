@@ -63,22 +63,40 @@ def _parts(layer):
 
 @dataclass(frozen=True)
 class Entry:
-    """What a layer is: its class name, its parameters with those of its parts, whether it holds a kernel itself."""
+    """What a layer is.
+
+    Attributes:
+        kind: the name of its class.
+        parameters: how many it has, with those of its parts.
+        kernel: whether it holds a kernel itself.
+        transposes: whether it turns the axes of space against each other.
+    """
 
     kind: str
     parameters: int
     kernel: bool
+    transposes: bool = False
 
     @classmethod
     def of(cls, layer):
         """Describe a layer or op."""
         if not isinstance(layer, keras.layers.Layer):
-            return cls(type(layer).__name__, 0, False)
+            return cls(type(layer).__name__, 0, False, _transposes(layer))
         of_parts = {id(variable) for part in internals.sublayers(layer) for variable in part.variables}
         own = [variable for variable in layer.variables if id(variable) not in of_parts]
         # A PReLU's slopes have the rank of a kernel, and mix nothing.
         kernel = any(len(v.shape) >= 2 for v in own) and not isinstance(layer, keras.layers.PReLU)
-        return cls(type(layer).__name__, layer.count_params() if layer.built else 0, kernel)
+        parameters = layer.count_params() if layer.built else 0
+        return cls(type(layer).__name__, parameters, kernel, _transposes(layer))
+
+
+def _transposes(layer):
+    if isinstance(layer, keras.layers.Permute):
+        axes = (0, *layer.dims)
+    else:
+        axes = getattr(layer, "axes", None) if type(layer).__name__ == "Transpose" else None
+    space = list(axes[1:-1]) if axes else []
+    return space != sorted(space)
 
 
 class Directory:
@@ -109,6 +127,11 @@ class Directory:
     def kernels(self) -> frozenset:
         """The paths of the layers that hold kernels themselves: convolutions, dense layers, embeddings."""
         return frozenset(path for path, entry in self.entries.items() if entry.kernel)
+
+    @property
+    def transposing(self) -> frozenset:
+        """The paths of the layers that turn the axes of space against each other, and lie across the image then."""
+        return frozenset(path for path, entry in self.entries.items() if entry.transposes)
 
     @property
     def inside_attention(self) -> frozenset:

@@ -1,178 +1,127 @@
-"""Opening saved models: `.keras` and `.h5` files, safely."""
+"""Opening saved models of every kind, safely."""
 
-import json
-import re
-import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
-import h5py
 import keras
 
-from kerasviz.errors import LoadError
-
-#: First bytes of files that are something else.
-_HDF5 = b"\x89HDF\r\n\x1a\n"
-_ZIP = b"PK\x03\x04"
-_CONVERT = {
-    ".tflite": "TensorFlow Lite files keep no Keras layers: open the model that it was converted from",
-    ".onnx": "Convert it to Keras first, or open the model that it was exported from",
-    ".pth": "It is a PyTorch file: build the model in Keras and copy the weights",
-    ".pt": "It is a PyTorch file: build the model in Keras and copy the weights",
-    ".pb": "It is part of a SavedModel: wrap its folder in keras.layers.TFSMLayer",
-}
+from kerasviz.errors import KerasvizError, SettingError
+from kerasviz.network.files import keras2, kinds, refusals
+from kerasviz.network.files.architectures import build_architecture
+from kerasviz.network.files.archives import read_archive, refuse_newer
+from kerasviz.network.files.configs import parse_config, refuse_code
+from kerasviz.network.files.hdf5 import read_hdf5
+from kerasviz.network.files.saved_models import check_saved_model
+from kerasviz.network.files.sizes import bounded_variables
+from kerasviz.network.files.weights import fill, read_weights
+from kerasviz.network.graph import of_saved, open_saved_model
 
 
-def load(path, *, custom_objects: dict | None = None, safe_mode: bool = True) -> keras.Model:
-    """Open a saved Keras model, without its optimizer and losses.
+def load(
+    path,
+    *,
+    architecture: keras.Model | Callable[[], keras.Model] | str | Path | None = None,
+    signature: str | None = None,
+    custom_objects: dict | None = None,
+    unsafe: bool = False,
+) -> keras.Model:
+    """Open a saved model, without its optimizer and losses.
+
+    Everything that can be checked is checked before anything of the file is built: that no code in it would run, that
+    it is whole, and that it holds the memory that it asks for.
 
     Args:
-        path: a `.keras` file, or a whole-model `.h5` file of Keras 2 or 3.
+        path: a `.keras` file; an `.h5` file of Keras 2 or 3; the folder of a SavedModel (`model.export`,
+            `tf.saved_model.save`, `model.save` of Keras 2, TensorFlow 1); or, with an architecture, any of the files, a
+            file of weights only, or a TensorFlow checkpoint.
+        architecture: what the weights belong to, where the file holds nothing else: a built model, whose weights are
+            replaced; a function without arguments that returns one; or the path of a `.json` (`model.to_json()`),
+            `.keras` or `.h5` file.
+        signature: the name of a SavedModel's signature. None for Keras's own "serve", "serving_default", or the only
+            one.
         custom_objects: classes and functions of the model that are not Keras's own, by name.
-        safe_mode: refuse to run code from the file (a `Lambda` of a Python lambda). Turn it off only for a file
-            whose maker you trust.
+        unsafe: run code from the file: a `Lambda` of a Python lambda, pickles, layers that load from elsewhere,
+            operations of a SavedModel that read and write files, run Python or use the network. Only for a file whose
+            maker you trust.
 
     Returns:
-        An ordinary, built Keras model.
+        An ordinary, built Keras model. That of a SavedModel has a layer for each operation of its graph.
 
     Raises:
-        LoadError: the file is missing, truncated, foreign, holds only weights, was written by a newer Keras, or
-            needs classes or code that were not given or allowed.
+        LoadError: the file is missing, truncated, foreign, was written by a newer Keras, claims more than it holds,
+            holds only weights, weights that do not fit the architecture, or needs classes or code that were not given
+            or allowed.
+        ModelError: the graph of a SavedModel is of no kind that can be opened.
+        SettingError: `architecture` is nothing of that kind, or `signature` is given for a file that has none.
 
     Example:
         >>> import kerasviz as kv
         >>> model = kv.load("cats.keras")  # doctest: +SKIP
+        >>> model = kv.load("exported", signature="serving_default")  # doctest: +SKIP
+        >>> model = kv.load("cats.weights.h5", architecture=build_cats)  # doctest: +SKIP
     """
-    path = Path(path)
-    _check(path)
+    kind, path = kinds.kind_of(path)
+    if signature is not None and kind != kinds.SAVED_MODEL:
+        raise SettingError(
+            f"signature={signature!r} with {str(path)!r}, which has no signatures",
+            expected="the folder of a SavedModel",
+            mend="Leave it out",
+        )
+    if architecture is not None:
+        return _with_architecture(kind, path, architecture, custom_objects, unsafe)
+    if kind == kinds.CHECKPOINT:
+        raise refusals.weights_only(path)
     try:
-        if safe_mode and path.suffix != ".keras":
-            _refuse_code(path)
-        return keras.models.load_model(path, custom_objects=custom_objects, compile=False, safe_mode=safe_mode)
-    except LoadError:
+        if kind == kinds.SAVED_MODEL:
+            return _saved_model(path, signature, unsafe)
+        return _keras_file(kind, path, custom_objects, unsafe)
+    except KerasvizError:
         raise
-    # Keras raises nearly anything on a damaged file: KeyError, OSError, struct.error, TypeError and more.
+    # Keras and TensorFlow raise nearly anything on a damaged file: KeyError, OSError, struct.error and more.
     except Exception as error:
-        raise _explained(path, error) from error
+        raise refusals.explained(path, error) from error
 
 
 def as_model(model):
-    """A model, or the one saved at a path."""
-    return load(model) if isinstance(model, str | Path) else model
+    """A model, the one saved at a path, or that of what `tf.saved_model.load` returned."""
+    if isinstance(model, str | Path):
+        return load(model)
+    return model if isinstance(model, keras.Model) else of_saved(model) or model
 
 
-def _check(path):
-    if not path.exists():
-        raise LoadError(
-            f"There is no file {str(path)!r}",
-            expected="a saved model",
-            mend="Check the path and the working folder",
-        )
-    if path.is_dir():
-        raise LoadError(
-            f"{str(path)!r} is a folder",
-            expected="a .keras or .h5 file",
-            mend="A SavedModel can be wrapped: keras.Sequential([keras.layers.TFSMLayer(folder, ...)])",
-        )
-    try:
-        with path.open("rb") as file:
-            start = file.read(8)
-    except OSError as error:
-        raise LoadError(
-            f"{str(path)!r} cannot be read: {error.strerror}",
-            expected="a file that you may read",
-            mend="Check its permissions",
-        ) from error
-    kind = path.suffix.lower()
-    if start.startswith(_HDF5):
-        if path.suffix not in (".h5", ".hdf5"):
-            raise _foreign(path, "is an HDF5 file", "Rename it so that it ends in .h5")
-        if path.name.endswith(".weights.h5"):
-            raise _foreign(path, "holds weights only", "Build the model, and call model.load_weights on this file")
-    elif start.startswith(_ZIP) and kind not in _CONVERT:
-        _check_archive(path)
-    elif kind in _CONVERT:
-        raise _foreign(path, f"is a {kind} file", _CONVERT[kind])
-    else:
-        state = "is empty" if not start else "is damaged, or not a model file"
-        raise _foreign(path, state, "Save or copy the model again: model.save('model.keras')")
+def _keras_file(kind, path, custom_objects, unsafe):
+    file = read_archive(path, unsafe=unsafe) if kind == kinds.KERAS else _whole_hdf5(path)
+    config, old = parse_config(path, file.config, file.keras_version)
+    if not unsafe:
+        refuse_code(path, config, custom_objects)
+    with bounded_variables(path, file.arrays.bytes):
+        if old:
+            model = keras2.build(config, custom_objects, unsafe)
+            fill(model, path, file.arrays)
+            return model
+        return keras.models.load_model(path, custom_objects=custom_objects, compile=False, safe_mode=not unsafe)
 
 
-def _check_archive(path):
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = set(archive.namelist())
-            if not {"config.json", "metadata.json"} <= names:
-                raise _foreign(path, "is an archive of something else", "Save the model with model.save")
-            written_by = json.loads(archive.read("metadata.json"))["keras_version"]
-    except LoadError:
-        raise
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError, KeyError, TypeError) as error:
-        raise _foreign(path, "is truncated or damaged", "Copy or save the model again") from error
-    if not path.suffix == ".keras":
-        raise _foreign(path, "is a Keras file under another name", "Rename it so that it ends in .keras")
-    if _major_minor(written_by) > _major_minor(keras.__version__):
-        raise LoadError(
-            f"{str(path)!r} was written by Keras {written_by}, and this is Keras {keras.__version__}",
-            expected=f"a file of Keras {keras.__version__} or older",
-            mend="Upgrade Keras: pip install --upgrade keras",
-        )
+def _whole_hdf5(path):
+    file = read_hdf5(path)
+    if path.suffix not in (".h5", ".hdf5"):
+        raise refusals.foreign(path, "is an HDF5 file", "Rename it so that it ends in .h5")
+    if file.config is None:
+        raise refusals.weights_only(path)
+    refuse_newer(path, file.keras_version)
+    return file
 
 
-def _refuse_code(path):
-    """Refuse a Lambda of a Python lambda in an HDF5 file, which Keras before 3.11.3 runs in safe mode too."""
-    with h5py.File(path) as file:
-        # Read and written again, so that no escape sequence hides a word.
-        config = json.dumps(json.loads(file.attrs.get("model_config", "{}")))
-    if '"class_name": "__lambda__"' in config or '"function_type": "lambda"' in config:
-        raise _unsafe(path)
+def _saved_model(folder, signature, unsafe):
+    check_saved_model(folder, unsafe=unsafe)
+    return open_saved_model(folder, signature)
 
 
-def _unsafe(path):
-    return LoadError(
-        f"{str(path)!r} holds a Lambda layer with Python code",
-        expected="a model without code in its file",
-        mend="Pass safe_mode=False only if you trust whoever made the file: its code will run",
-    )
-
-
-def _major_minor(version):
-    parts = str(version).split(".")[:2]
-    return tuple(int(part) if part.isdecimal() else 0 for part in parts)
-
-
-def _foreign(path, state, mend):
-    return LoadError(f"{str(path)!r} {state}", expected="a whole model in a .keras or .h5 file", mend=mend)
-
-
-#: How versions of Keras say that they do not know a class or function.
-_UNKNOWN = re.compile(
-    r"(?:Could not (?:locate (?:class|function)|deserialize class)|Unknown (?:layer|activation function):?) '(\w+)'"
-)
-
-
-def _unknown_name(text):
-    """The name in Keras's message, which is long, else the beginning of that."""
-    named = _UNKNOWN.search(text)
-    return repr(named[1]) if named else text[:200]
-
-
-def _explained(path, error):
-    """One line for what went wrong inside Keras."""
-    text = " ".join(str(error).split())
-    if "Lambda" in text and ("safe" in text or "arbitrary code" in text):
-        return _unsafe(path)
-    if "truncated file" in text or isinstance(error, zipfile.BadZipFile):
-        return _foreign(path, "is truncated or damaged", "Copy or save the model again")
-    if "custom_objects" in text or "Unknown layer" in text or _UNKNOWN.search(text):
-        return LoadError(
-            f"{str(path)!r} holds a class or function that Keras does not know: {_unknown_name(text)}",
-            expected="built-in layers, or custom_objects with the others",
-            mend="Pass custom_objects={'Name': Name}, or register the class before loading",
-        )
-    if "model config" in text.lower() or "No model config" in text:
-        return _foreign(path, "holds weights only", "Build the model, and call model.load_weights on this file")
-    return LoadError(
-        f"{str(path)!r} cannot be opened: {type(error).__name__}: {text[:200]}",
-        expected="a whole model, saved by Keras",
-        mend="If it is damaged, copy or save it again",
-    )
+def _with_architecture(kind, path, architecture, custom_objects, unsafe):
+    held = read_weights(kind, path, unsafe=unsafe)
+    settings = {"custom_objects": custom_objects, "unsafe": unsafe}
+    if isinstance(architecture, str | Path) and Path(architecture).suffix != ".json":
+        architecture = load(architecture, **settings)
+    model = build_architecture(architecture, held.bytes, **settings)
+    fill(model, path, held)
+    return model

@@ -8,6 +8,8 @@ import tensorflow as tf
 
 from kerasviz.errors import KerasvizWarning
 from kerasviz.network import cloning, heads, internals
+from kerasviz.network.trace import Trace
+from kerasviz.network.twins import refusal_to_save
 
 _FUNCTIONS = frozenset(
     getattr(module, name)
@@ -39,7 +41,8 @@ def to_logits(model, *, sample=None) -> keras.Model:
         sample: inputs with a batch axis, for subclassed models that declare no input shape.
 
     Raises:
-        ModelError: the model is not built, or its inputs are not known.
+        ModelError: the model is not built, or its inputs are not known. Saving the clone also raises it, where its
+            configuration would bring the softmax back; export it then.
 
     Warns:
         KerasvizWarning: an output is made of probabilities that cannot be taken apart.
@@ -57,8 +60,11 @@ def to_logits(model, *, sample=None) -> keras.Model:
             return cloning.in_place_of(value, keras.activations.linear)
         return None
 
-    clone = cloning.share(model, swap, sample)
-    return clone.model if clone.replaced else _cut(clone.model, model.name)
+    clone = cloning.share(model, swap, sample, gone=lambda value: cloning.is_one_of(value, _FUNCTIONS, _SOFTMAX))
+    if clone.replaced:
+        return clone.model
+    ends = Trace.of(clone.model, cloning.known_inputs(model, sample), {}).outputs.values()
+    return _cut(clone.model, model.name) if any(output.head for output in ends) else clone.model
 
 
 def _squashers(graph) -> set[int]:
@@ -89,7 +95,8 @@ def _cut(clone, name):
         return keras.tree.pack_sequence_as(outputs, [scores for scores, _ in stripped])
 
     def cut(inputs, training=None, mask=None):
-        scores = traced(inputs)
+        # In a graph the ops stand side by side; behind a call it could not be seen that the softmax is gone.
+        scores = traced(inputs) if tf.executing_eagerly() else traced.python_function(inputs)
         if stuck:
             stuck.clear()
             warnings.warn(
@@ -100,4 +107,5 @@ def _cut(clone, name):
         return scores
 
     clone.__dict__["call"] = cut
+    clone.__dict__["get_config"] = refusal_to_save(clone)
     return clone

@@ -100,7 +100,8 @@ class Network:
             LayerError: no layer or several fit, or the model has no spatial feature map.
         """
         if spec is None:
-            return spatial.last(self.trace, self.inputs, self._directory.kernels, self._directory.inside_attention)
+            aside = self._directory.inside_attention | self._directory.transposing
+            return spatial.last(self.trace, self.inputs, self._directory.kernels, aside)
         address = self._directory.find(spec)
         calls = self.trace.calls_of(address.path)
         if address.call >= calls > 0:

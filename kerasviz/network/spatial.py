@@ -13,7 +13,8 @@ def last(trace: Trace, inputs: Inputs, kernels, aside=frozenset()) -> Address:
 
     A spatial feature map has the rank of an image input `(N, *space, C)` and more than one position; whatever
     layer or op returned it first names it. Layers before the first one with a kernel only prepare the image.
-    Where the output itself is a map (segmentation), everything from its last layer with a kernel on is the head.
+    Where the output itself is a map (segmentation), everything from its last layer with a kernel on is the head. Of
+    several heads none is chosen over the others: the map is one that all outputs depend on, if there is any.
 
     Args:
         trace: of the network.
@@ -27,7 +28,8 @@ def last(trace: Trace, inputs: Inputs, kernels, aside=frozenset()) -> Address:
     candidates = [
         call for call in _body(trace, inputs, kernels) if is_spatial(call.shape, inputs) and call.path not in aside
     ]
-    named = [call for call in candidates if not call.passes_on]
+    shared = [call for call in candidates if call.reaches == frozenset(trace.outputs)]
+    named = [call for call in shared or candidates if not call.passes_on]
     if not named:
         raise LayerError(
             "The model has no layer with a spatial feature map",

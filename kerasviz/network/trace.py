@@ -21,6 +21,7 @@ class Call:
         shape: of its output, None for free axes; None if it returns no single tensor.
         sources: names of the inputs that it depends on.
         passes_on: whether it returns, unchanged, what a layer before it returned (Dropout, a nested model's end).
+        reaches: names of the outputs that depend on it.
     """
 
     path: str
@@ -28,6 +29,7 @@ class Call:
     shape: tuple | None
     sources: frozenset
     passes_on: bool
+    reaches: frozenset = frozenset()
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Trace:
         """
         returned: list[tuple[str, object]] = []
         found: dict[str, Output] = {}
+        made: dict[str, tf.Tensor] = {}
 
         def seen(twin_id, output):
             if twin_id in paths:
@@ -76,12 +79,14 @@ class Trace:
                 outputs = twin(inputs.pack(tensors), training=False)
             for name, output in named_outputs(twin, outputs).items():
                 found[name] = Output(_shape(output), heads.strip(output)[1])
+                made[name] = output
             return outputs
 
         graph = tf.function(run).get_concrete_function([spec.tensor for spec in inputs.specs]).graph
         names = [spec.name for spec in inputs.specs]
         sources = _sources(graph, names)
-        calls, looped = _calls(returned, graph, sources)
+        leading = {name: _behind(output) for name, output in made.items()}
+        calls, looped = _calls(returned, graph, sources, leading)
         return cls(calls, found, _missed_rectifiers(graph), looped)
 
     def calls_of(self, path: str) -> int:
@@ -103,7 +108,18 @@ class Trace:
         return sources[address.call] if sources else frozenset()
 
 
-def _calls(returned, graph, sources):
+def _behind(output):
+    """The names of the ops that an output depends on."""
+    found, waiting = set(), [output.op]
+    while waiting:
+        op = waiting.pop()
+        if op.name not in found:
+            found.add(op.name)
+            waiting.extend(tensor.op for tensor in op.inputs)
+    return found
+
+
+def _calls(returned, graph, sources, leading):
     counts: Counter = Counter()
     seen_before: set[int] = set()
     calls, looped = [], set()
@@ -120,6 +136,9 @@ def _calls(returned, graph, sources):
                 shape=_shape(output) if isinstance(output, tf.Tensor) else None,
                 sources=frozenset().union(*(sources.get(tensor.op.name, frozenset()) for tensor in tensors)),
                 passes_on=bool(tensors) and all(id(tensor) in seen_before for tensor in tensors),
+                reaches=frozenset(
+                    name for name, ops in leading.items() if any(tensor.op.name in ops for tensor in tensors)
+                ),
             )
         )
         counts[path] += 1

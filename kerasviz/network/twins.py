@@ -6,6 +6,7 @@ anything else is copied through its attributes, so that the layers and activatio
 twins too. The originals are never written to.
 """
 
+import copy
 import functools
 import threading
 import types
@@ -40,13 +41,16 @@ class Twins:
         swap: `swap(value, function, owner)` returns a `Swap` or None. `value` is an activation function held by
             the layer `owner`, or a layer or op, which is its own owner; `function` is what runs now.
         compute_dtype: the dtype in which twins of half-precision layers compute; None keeps theirs.
+        gone: `gone(value)` says of what `swap` takes whether no twin is to have it. A twin in which something was
+            swapped then refuses to be saved where its configuration would bring such a value back. None saves all.
 
     Attributes:
         swapped: a line for each activation that was swapped, `"base/conv1.activation"`.
     """
 
-    def __init__(self, swap: Callable | None = None, compute_dtype: str | None = None):
+    def __init__(self, swap: Callable | None = None, compute_dtype: str | None = None, *, gone: Callable | None = None):
         self._swap = swap
+        self._gone = gone
         self._compute_dtype = compute_dtype
         self._twins: dict[int, object] = {}
         self._originals: list = []
@@ -91,6 +95,7 @@ class Twins:
     def _copy(self, operation, path):
         twin = object.__new__(type(operation))
         self._twins[id(operation)] = twin
+        before = len(self.swapped)
         state = twin.__dict__  # Not setattr: Keras would record the change in the tracker that both share.
         state.update(operation.__dict__)
         for name in internals.CLOSURES:
@@ -110,7 +115,23 @@ class Twins:
         if self._compute_dtype:
             state.update(internals.precision(operation, self._compute_dtype))
         state["call"] = self._swapped(operation, twin.call, operation, path)
+        if self._gone and len(self.swapped) > before:
+            state["get_config"] = self._true_config(operation, twin.get_config)
         return twin
+
+    def _true_config(self, operation, get_config):
+        gone = self._gone
+
+        def checked():
+            config = get_config()
+            again = Twins(lambda value, function, owner: Swap(function) if gone(value) else None)
+            try:
+                again.of(type(operation).from_config(copy.deepcopy(config)))  # some take theirs apart
+            except ModelError:  # a subclassed model is not built yet: what is in its code cannot be told
+                return refusal_to_save(operation)()
+            return refusal_to_save(operation)() if again.swapped else config
+
+        return checked
 
     def _swapped(self, value, function, owner, where):
         swap = self._swap(value, function, owner) if self._swap else None
@@ -162,6 +183,20 @@ class Twins:
             for name, method in vars(kind).items():
                 if hasattr(method, "python_function") and name not in twin.__dict__:
                     twin.__dict__[name] = types.MethodType(method.python_function, twin)
+
+
+def refusal_to_save(operation):
+    """A `get_config` that raises: the configuration of a layer or model would not tell what was swapped in it."""
+    name, kind = operation.name, type(operation).__name__
+
+    def get_config():
+        raise ModelError(
+            f"The {kind} {name!r} of a clone has no configuration: a file would hold it as it was before the change",
+            expected="a model, or a clone of layers with an `activation` argument alone",
+            mend="Export the clone, clone.export(folder), or save the model that it was made of",
+        )
+
+    return get_config
 
 
 def require_built(model):

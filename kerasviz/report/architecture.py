@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from kerasviz.errors import InputError, LayerError, SettingError
 from kerasviz.features.fields import receptive_fields
 from kerasviz.features.weights.filters import filters
-from kerasviz.inspection import examine
+from kerasviz.inspection import examine, head_text
 from kerasviz.network import Network
 from kerasviz.network.receptive_fields import short
 from kerasviz.report.pictures import png
+from kerasviz.texts import size_text
 
 #: Filters that are drawn.
 _FILTERS, _COLUMNS = 64, 16
-_HEADS = {None: "scores", "stuck": "probabilities that cannot be taken apart"}
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def describe(network: Network, model, image_size: tuple[int, int]) -> dict:
         **found,
         "inputs": [{**spec, "shape": size_text(spec["shape"])} for spec in found["inputs"]],
         "outputs": [
-            {**output, "shape": size_text(output["shape"]), "head": _HEADS.get(output["head"], output["head"])}
+            {**output, "shape": size_text(output["shape"]), "head": head_text(output["head"])}
             for output in found["outputs"]
         ],
         "layers": [
@@ -52,13 +52,6 @@ def describe(network: Network, model, image_size: tuple[int, int]) -> dict:
         "rectifiers": sum(layer["rectifier"] for layer in found["layers"]),
         "filters": first_filters(model),
     }
-
-
-def size_text(shape) -> str:
-    """A shape without its batch axis, for readers."""
-    if shape is None:
-        return ""
-    return " × ".join("?" if side is None else str(side) for side in shape[1:]) or "1"
 
 
 def first_filters(model) -> FirstFilters | None:

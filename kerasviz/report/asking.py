@@ -1,6 +1,5 @@
 """What a report is asked for, checked before any work."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from kerasviz.predictions import Classes
 from kerasviz.report.choosing import Method, keys_of, make_methods, read_methods
 from kerasviz.report.measures import Measure, read_measures
 from kerasviz.report.pictures import shrunk, webp
+from kerasviz.writing import obstacle
 
 
 @dataclass(frozen=True)
@@ -142,16 +142,11 @@ def check_place(path) -> None:
         SaveError: it is a folder, or lies where nothing may be written.
     """
     path = Path(path).absolute()
-    near = next(parent for parent in path.parents if parent.exists())
-    reason = None
-    if path.is_dir():
-        reason = "is a folder"
-    elif not near.is_dir():
-        reason = f"lies under {str(near)!r}, which is a file"
-    elif not os.access(near, os.W_OK | os.X_OK):
-        reason = f"lies in {str(near)!r}, where you may not write"
+    reason = "it is a folder" if path.is_dir() else obstacle(path.parent)
     if reason:
-        raise SaveError(f"{str(path)!r} {reason}", expected="a file to write", mend="Choose another name")
+        raise SaveError(
+            f"{str(path)!r} cannot be written: {reason}", expected="a file to write", mend="Choose another name"
+        )
 
 
 def _lines(name, given):

@@ -6,13 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from kerasviz.attribution import Explainer, explainer, methods
-from kerasviz.attribution.one_call import method_name
+from kerasviz.attribution.one_call import UNFIT, method_name
 from kerasviz.errors import (
-    InputError,
-    LayerError,
     ModelError,
-    PackageError,
-    RuleError,
     SettingError,
 )
 from kerasviz.network import Network
@@ -25,7 +21,6 @@ DEFAULT_METHODS = ("grad_cam", "guided_grad_cam", "saliency")
 #: How maps lie over the image until somebody moves a slider, as `kerasviz.plotting` draws them: regions are looked
 #: through; where their sign matters each pixel is as opaque as it is strong; maps of pixels are looked at alone.
 OPACITIES = {"regions": 50, "signed-regions": 75, "pixels": 100}
-_UNFIT = (RuleError, LayerError, InputError, ModelError, PackageError)
 
 
 @dataclass(frozen=True)
@@ -119,7 +114,7 @@ def make_methods(
             own = {name: value for name, value in common.items() if name in inspect.signature(kind).parameters}
             try:
                 one = explainer(model, one, **own)
-            except _UNFIT as error:
+            except UNFIT as error:
                 left_out[kind.title] = str(error)
                 continue
         again = key.removeprefix(one.name).removeprefix("_")

@@ -1,13 +1,17 @@
 """`kerasviz inspect`, `methods` and `demo`."""
 
 import json
+import re
 
 import keras
+import numpy as np
 import pytest
 import zoo
 from keras import layers as L
+from typer.testing import CliRunner
 
 import kerasviz as kv
+from kerasviz.cli import app
 
 
 def inspect(run, path, *words):
@@ -36,9 +40,19 @@ def test_a_nested_model(run, saved):
         "class": "Conv2D",
         "shape": [None, 6, 5, 6],
         "parameters": 270,
+        "bytes": 1080,
+        "activations": [],
+        "receptive_field": {"size": [8.0, 8.0], "stride": [2.0, 2.0], "whole": False},
         "calls": 1,
         "map": True,
         "rectifier": False,
+        "rules": {},
+        "inside": 0,
+    }
+    assert layers["middle/base/conv1"]["activations"] == ["relu"]
+    assert layers["middle/base/conv1"]["rules"] == {
+        "deconvnet": ["middle/base/conv1.activation"],
+        "guided": ["middle/base/conv1.activation"],
     }
     assert [path for path, layer in layers.items() if layer["rectifier"]] == [
         "middle/base/conv1",
@@ -80,17 +94,173 @@ def test_the_list_can_be_shortened(run, saved):
     assert "middle/base/conv1" in text and "Softmax" not in text and "482 parameters" in text
 
 
-def test_paths_are_never_broken(run, tmp_path):
+def in_window(width, *words):
+    """What is printed in a window of some columns."""
+    result = CliRunner(env={"COLUMNS": str(width)}).invoke(app, ["inspect", *map(str, words)])
+    assert result.exit_code == 0, result.stderr
+    lines = [line.rstrip() for line in result.stdout.splitlines()]
+    assert max(map(len, lines)) <= width
+    return lines
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_paths_are_never_broken(tmp_path, width):
     name = "a_very_long_name_of_a_layer_that_somebody_has_chosen"
     keras.Sequential([keras.Input((8, 8, 3)), L.Conv2D(2, 3, name=name), L.Flatten(), L.Dense(2)]).save(
         tmp_path / "m.keras"
     )
-    from typer.testing import CliRunner
+    for option in ((), ("--maps",)):
+        assert any(line.startswith(name) for line in in_window(width, tmp_path / "m.keras", *option))
+    lines = in_window(width, tmp_path / "m.keras", "--weights")
+    assert any(line.startswith(f"{name}/kernel") for line in lines)
 
-    from kerasviz.cli import app
 
-    result = CliRunner(env={"COLUMNS": "80"}).invoke(app, ["inspect", str(tmp_path / "m.keras")])
-    assert name in result.stdout
+def test_the_tree_shows_names_that_layer_takes(run, saved):
+    path = saved("nested_twice")
+    lines = in_window(100, path)
+    start = next(i for i, line in enumerate(lines) if line.startswith("Layer "))
+    assert [re.split(r"  +(?=\d)", line)[0] for line in lines[start + 1 : start + 9]] == [
+        "middle",
+        "├─ base",
+        "│  ├─ conv1",
+        "│  ├─ pool",
+        "│  ├─ conv2",
+        "│  ├─ bn",
+        "│  └─ relu",
+        "└─ after ◂ default",
+    ]
+    row = next(line for line in lines if "─ relu" in line)
+    assert row.split() == ["│", "└─", "relu", "6", "×", "5", "×", "6", "ReLU", "relu", "✓", "8", "/", "2", "●"]
+    assert any("1.93 kB in memory, float32" in line for line in lines)
+    assert next(line for line in lines if "█" in line).split()[0] == "middle/base/conv2"
+
+
+def test_the_tree_is_folded(run, saved):
+    path = saved("nested_twice")
+    lines = in_window(100, path, "--depth", 1)
+    start = next(i for i, line in enumerate(lines) if line.startswith("Layer "))
+    first, _, third, after = (line.split("  ")[0] for line in lines[start + 1 : start + 5])
+    assert (first, third) == ("middle … 7 inside", "classes … 2 inside") and after.startswith("Sees")
+    found = inspect(run, path, "--depth", "2")
+    assert {layer["path"]: layer["inside"] for layer in found["layers"]}["middle/base"] == 5
+    assert max(layer["path"].count("/") for layer in found["layers"]) == 1
+
+
+def test_columns_are_left_out_of_a_narrow_window_and_named(saved):
+    path = saved("nested_twice")
+    wide, middle, narrow = (in_window(width, path, "--maps") for width in (140, 70, 60))
+    titles = [next(line for line in lines if line.startswith("Layer ")).split() for lines in (wide, middle, narrow)]
+    assert titles[0] == ["Layer", "Output", "Parameters", "Class", "Activation", "Sees", "Size", "Map"]
+    assert titles[1] == ["Layer", "Output", "Parameters", "Class", "Activation"]
+    assert titles[2] == ["Layer", "Output", "Parameters", "Activation"]
+    assert any(line.startswith("left out: Class, Sees, Size, Map") for line in narrow)
+    assert not any(line.startswith("left out") for line in wide)
+
+
+@pytest.fixture
+def sick(tmp_path):
+    """A network with NaN in one weight, two equal filters in another, and a third that is zero."""
+    layers = [
+        L.Conv2D(4, 3, activation="relu", name="conv1"),
+        L.Conv2D(4, 3, activation="relu", name="conv2"),
+        L.GlobalAveragePooling2D(name="gap"),
+        L.Dense(3, name="classes"),
+    ]
+    model = zoo.randomize(keras.Sequential([keras.Input((9, 9, 3)), *layers]))
+    for name, index, value in (("conv1", (0, 0, 0, 0), np.nan), ("classes", ..., 0)):
+        kernel = model.get_layer(name).kernel.numpy()
+        kernel[index] = value
+        model.get_layer(name).kernel.assign(kernel)
+    kernel = model.get_layer("conv2").kernel.numpy()
+    kernel[..., 3] = kernel[..., 1]
+    model.get_layer("conv2").kernel.assign(kernel)
+    model.save(tmp_path / "sick.keras")
+    return tmp_path / "sick.keras"
+
+
+def test_what_is_wrong_is_said_first(sick):
+    lines = in_window(80, sick)
+    assert lines[:7] == [
+        "broken      NaN: the training diverged, or the file is damaged",
+        "            conv1/kernel  1 of 108 values is NaN",
+        "suspicious  nothing but zeros, which let nothing pass",
+        "            classes/kernel  all 12 values are zero",
+        "suspicious  equal filters, which do the same work twice: 1 channel",
+        "            conv2/kernel  of 4 filters 1 = 3",
+        "",
+    ]
+
+
+def test_strict_fails_on_what_is_broken_alone(run, sick, saved):
+    assert run("inspect", sick).exit_code == 0
+    result = run("inspect", sick, "--strict")
+    assert result.exit_code == 1 and "conv1/kernel" in result.stdout
+    assert run("inspect", sick, "--strict", "--json").exit_code == 1
+    assert run("inspect", saved("nested_twice"), "--strict").exit_code == 0
+
+
+def test_many_places_are_counted(tmp_path):
+    layers = [L.Dense(3, name=f"dense{i}") for i in range(8)]
+    model = zoo.randomize(keras.Sequential([keras.Input((3,)), *layers]))
+    for layer in model.layers[1:]:
+        layer.bias.assign(np.zeros(3))
+    model.save(tmp_path / "m.keras")
+    lines = in_window(80, tmp_path / "m.keras")
+    assert lines[0] == "note  initial values that no training has changed: 7 places"
+    assert lines[1] == "      dense1/bias  all 0" and lines[4] == "      dense4/bias  all 0"
+    assert lines[5] == "      and 3 more, which --weights lists"
+
+
+def test_all_weights(sick):
+    lines = in_window(140, sick, "--weights")
+    rows = {line.split()[0]: line.split() for line in lines if line.startswith(("conv", "classes"))}
+    assert rows["conv1/kernel"][1:5] == ["3×3×3×4", "float32", "432", "bytes"] and rows["conv1/kernel"][-2:] == [
+        "1",
+        "NaN",
+    ]
+    assert rows["conv2/kernel"][-3:] == ["1", "=", "3"]
+    assert rows["classes/kernel"][5:] == ["0", "0", "0", "0", "100%", "all", "zero"]
+    assert len(rows) == 6 and not any(line.startswith("Layer") for line in lines)
+
+
+def test_what_the_file_says_of_itself(run, sick):
+    file = inspect(run, sick)["file"]
+    assert file["kind"] == "keras" and file["keras_version"] == keras.__version__
+    assert file["bytes"] == sick.stat().st_size
+    text = run("inspect", sick).stdout
+    assert str(sick) in text and f"Keras {keras.__version__}" in text
+    assert inspect(run, "shapes")["file"] is None
+
+
+def test_a_saved_model(run, saved, tmp_path):
+    live = keras.saving.load_model(saved("nested_twice"))
+    live.export(tmp_path / "exported", verbose=False)
+    found = inspect(run, tmp_path / "exported")
+    assert found["file"]["kind"] == "saved_model" and found["parameters"] == 482 and found["problems"] == []
+    assert len(found["rules"]["guided"]["replaced"]) == 2 and found["outputs"][0]["head"] == "softmax"
+    text = run("inspect", tmp_path / "exported").stdout
+    assert "serve, serving_default: " in text and "Keras 3 export" in text
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Graphviz")
+def test_the_network_is_drawn(run, saved, tmp_path):
+    path = tmp_path / "network.dot"
+    found = inspect(run, saved("nested_twice"), "--graph", path)
+    assert found["graph"] == str(path) and "conv1" in path.read_text()
+    assert inspect(run, saved("nested_twice"))["graph"] is None
+    result = run("inspect", saved("nested_twice"), "--graph", path, "--depth", "1")
+    assert "conv1" not in path.read_text() and "middle" in path.read_text()
+    assert result.stderr.strip().endswith("network.dot") and "dot" not in result.stdout
+    result = run("inspect", saved("nested_twice"), "--graph", tmp_path / "network.txt")
+    assert result.exit_code == 2 and ".svg" in result.stderr and not result.stdout
+
+
+def test_weights_alone_with_an_architecture(run, saved, tmp_path):
+    path = saved("nested_twice")
+    keras.saving.load_model(path).save_weights(tmp_path / "m.weights.h5")
+    found = inspect(run, tmp_path / "m.weights.h5", "--architecture", path)
+    assert found["parameters"] == 482 and found["file"]["weights_only"]
 
 
 @pytest.mark.parametrize(

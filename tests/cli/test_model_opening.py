@@ -7,6 +7,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers as L
 
 from kerasviz.cli.models import open_model
@@ -104,7 +105,7 @@ def test_code_in_a_file_needs_a_word(run, tmp_path, pictures):
     )
     model.save(tmp_path / "lambda.keras")
     result = run("inspect", tmp_path / "lambda.keras")
-    assert result.exit_code == 2 and "--unsafe" in result.stderr and "safe_mode" not in result.stderr
+    assert result.exit_code == 2 and "--unsafe" in result.stderr and "unsafe=" not in result.stderr
     assert run("inspect", tmp_path / "lambda.keras", "--unsafe").exit_code == 0
 
 
@@ -128,6 +129,65 @@ def test_own_classes_are_imported_by_name(run, tmp_path, monkeypatch):
     assert found["layers"][0]["class"] == "Gate"
     with pytest.raises(SettingError, match="gates_of_mine:Door"):
         open_model("own.keras", custom=["gates_of_mine:Door"])
+
+
+def test_a_saved_model_is_a_model_like_others(run, colors, tmp_path, pictures):
+    keras.models.load_model(colors).export(tmp_path / "folder", verbose=False)
+    words = ("explain", pictures, "--json", "--preprocess", "none", "--method", "grad-cam", "--overwrite")
+    found = [
+        json.loads(run(*words, "-m", model, "-o", tmp_path / "out").stdout)["images"]
+        for model in (colors, tmp_path / "folder")
+    ]
+    for live, exported in zip(*found, strict=True):
+        assert [each["class"] for each in live["predictions"]] == [each["class"] for each in exported["predictions"]]
+    result = run("inspect", tmp_path / "folder", "--signature", "other")
+    assert result.exit_code == 2 and "'serving_default'" in result.stderr
+    assert run("inspect", tmp_path / "folder", "--signature", "serving_default").exit_code == 0
+    result = run("inspect", colors, "--signature", "serve")
+    assert result.exit_code == 2 and "which has no signatures" in result.stderr
+
+
+def test_weights_and_what_they_belong_to(run, colors, tmp_path, monkeypatch):
+    model = keras.models.load_model(colors)
+    weights = tmp_path / "colours.weights.h5"
+    model.save_weights(weights)
+    result = run("inspect", weights)
+    assert result.exit_code == 2 and "Pass --architecture with what they belong to" in result.stderr
+    (tmp_path / "colours.json").write_text(model.to_json())
+    (tmp_path / "colours_of_mine.py").write_text(
+        f"import keras\n\ndef build():\n    return keras.models.load_model({str(colors)!r})\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    for architecture in (tmp_path / "colours.json", colors, "colours_of_mine:build"):
+        found = json.loads(run("inspect", weights, "--architecture", architecture, "--json").stdout)
+        assert found["parameters"] == model.count_params(), architecture
+    # A checkpoint goes by what its files begin with.
+    tf.train.Checkpoint(model=model).write(str(tmp_path / "checkpoint"))
+    assert run("inspect", tmp_path / "checkpoint", "--architecture", colors).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("architecture", "said"),
+    [
+        ("keras:ResNet5", "Did you mean keras:ResNet50"),
+        ("colours", "Expected keras:ResNet50, a .json, .keras or .h5 file, or module:function"),
+        ("no_such_module:build", "--architecture no_such_module:build cannot be imported"),
+        ("math:pi", "The architecture is a float"),
+        ("keras:VGG16", "do not fit the architecture"),
+        ("missing.json", "cannot be read"),
+    ],
+)
+@pytest.mark.slow
+def test_what_is_no_architecture(architecture, said, run, colors, tmp_path):
+    keras.models.load_model(colors).save_weights(tmp_path / "colours.weights.h5")
+    result = run("inspect", tmp_path / "colours.weights.h5", "--architecture", architecture)
+    assert result.exit_code == 2 and said in result.stderr and len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("option", ["architecture", "signature"])
+def test_packaged_networks_need_nothing_else(option, run):
+    result = run("inspect", "shapes", f"--{option}", "keras:VGG16")
+    assert result.exit_code == 2 and f"--{option} with the model shapes" in result.stderr
 
 
 @pytest.mark.slow

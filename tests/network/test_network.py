@@ -121,3 +121,19 @@ def test_any_batch_size_runs_through_one_trace():
     for count, side in ((1, 8), (3, 8), (2, 11), (5, 9)):
         explain(zoo.images(side, side + 2, 3, count=count), target=np.arange(count))
     assert Counting.traces - before == 1
+
+
+def test_a_model_wholly_in_float16_is_computed_in_float32():
+    def build(dtype):
+        layers = [keras.layers.Conv2D(4, 3, activation="relu"), keras.layers.BatchNormalization()]
+        layers += [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3, activation="softmax")]
+        for layer in layers:
+            layer.dtype_policy = keras.DTypePolicy(dtype)
+        return keras.Sequential([keras.Input((8, 8, 3)), *layers])
+
+    half, single = build("float16"), build("float32")
+    single.set_weights([weight.astype("float32") for weight in half.get_weights()])
+    images = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype("float32")
+    found, expected = (kv.explain(model, images, method="saliency", target=0).values for model in (half, single))
+    assert found.any()
+    np.testing.assert_array_equal(found, expected)

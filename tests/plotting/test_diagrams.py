@@ -19,9 +19,10 @@ from kerasviz.network.wires import Edge, Node, Wiring
 from kerasviz.network.wiring import wiring
 from kerasviz.plotting.diagrams import write_diagram
 from kerasviz.plotting.diagrams.dot import dot_text, run_dot
-from kerasviz.plotting.diagrams.labels import count_text, details_text, kind_of, name_text, shortened, size_text
+from kerasviz.plotting.diagrams.labels import details_text, kind_of, name_text, parameters_text, shortened
 from kerasviz.plotting.diagrams.layering import ranks_of, rows_of
 from kerasviz.plotting.diagrams.placing import BOX, place
+from kerasviz.texts import size_text
 
 WIDTH = 2.0
 NASTY = [
@@ -116,7 +117,12 @@ def test_texts_of_boxes():
     taken = [Edge("lstm", "a", (None, 3), 5), Edge("lstm", "b", (None, 5, 3), 4), Edge("lstm", "c", (None, 3), 5)]
     assert details_text(lstm, taken) == "LSTM · 5 × 3, 3"
     assert [size_text(shape) for shape in (None, (None,), (), (None, 7))] == ["", "1", "1", "7"]
-    assert [count_text(n) for n in (0, 7, 999_999, 1_000_000)] == ["", "7 params", "999,999 params", "1.00 M params"]
+    assert [parameters_text(n) for n in (0, 7, 999_999, 1_000_000)] == [
+        "",
+        "7 params",
+        "999,999 params",
+        "1.00 M params",
+    ]
     assert shortened("abcdefghij", 5) == "ab…ij" and shortened("abcde", 5) == "abcde"
     assert len(name_text(layer("n" * 500), None)) == 40
 

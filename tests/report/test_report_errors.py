@@ -72,6 +72,6 @@ def test_models_that_take_no_picture(tmp_path):
 
 def test_places_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
-    for place, message in ((tmp_path, "is a folder"), (tmp_path / "file" / "page.html", "which is a file")):
+    for place, message in ((tmp_path, "is a folder"), (tmp_path / "file" / "page.html", "file' is a file")):
         with pytest.raises(SaveError, match=message):
             write_report("no such model", None, place)

@@ -97,7 +97,9 @@ def test_the_model(model, found):
     rows = [text for _, text in found.all("tr")]
     assert "conv (default) Conv2D 22 × 30 × 6 168 yes 3 1" in rows
     assert f"all {model.count_params()} 1" in rows
-    assert "Rule guided changes 1 rectifier" in rows and "Output classes: 3, softmax; CAM weighs conv" in rows
+    assert (
+        "Rule guided changes 1 rectifier" in rows and "Output classes: 3, a softmax of scores; CAM weighs conv" in rows
+    )
     (filters,) = [attrs for attrs, _ in found.all("img") if "filters" in attrs["alt"]]
     expected = plotting.filters(model.get_layer("conv").kernel, cols=6)
     np.testing.assert_array_equal(decoded(filters["src"]), expected)

@@ -11,15 +11,18 @@ from kerasviz.network.graph.flattening import Flat, Node
 FUSED = {"PReLU": rules.prelu, "CappedReLU": rules.capped_relu, "ThresholdedReLU": rules.thresholded_relu}
 
 
-def fused(flat: Flat) -> Flat:
-    """A graph with each such rectifier as one op; those that have been replaced already are left alone."""
+def fused(flat: Flat, *, aside: str | None = None) -> Flat:
+    """A graph with each such rectifier as one op, but for those in a name scope."""
     nodes = flat.nodes
-    return replace(flat, nodes=tuple(_rectifier(nodes, node) or node for node in nodes))
+    return replace(
+        flat,
+        nodes=tuple((not (aside and aside in node.name) and _rectifier(nodes, node)) or node for node in nodes),
+    )
 
 
 def _rectifier(nodes, node):
     find = {"Add": _prelu, "AddV2": _prelu, "Maximum": _capped, "SelectV2": _thresholded}.get(node.op)
-    if find is None or rules.RULE_SCOPE in node.name:
+    if find is None:
         return None
     for inputs in (node.inputs, node.inputs[::-1]):
         found = find(nodes, inputs)

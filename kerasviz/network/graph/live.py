@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import keras
 import tensorflow as tf
 
+from kerasviz.network import rules
 from kerasviz.network.graph.flattening import Ref
 from kerasviz.network.graph.model import GraphModel
 from kerasviz.network.graph.opening import captured
@@ -67,8 +68,9 @@ def graph_of_twin(
 
     with Recorder(seen):
         function = tf.function(run, autograph=False).get_concrete_function(*[spec.tensor for spec in inputs.specs])
-    flat, arguments, bound, variables = captured(function)
-    plan = Plan(flat, arguments, flat.results, bound, variables, Recorded(flat, function.graph, returned), rule)
+    flat, arguments, bound, variables = captured(function, aside=rules.RULE_SCOPE)
+    recorded = Recorded(flat, function.graph, returned)
+    plan = Plan(flat, arguments, flat.results, bound, variables, recorded=recorded, rule=rule)
     structure = function.structured_outputs
     model = GraphModel(
         plan, inputs.structure, lambda tensors: tf.nest.pack_sequence_as(structure, tensors), name=twin.name

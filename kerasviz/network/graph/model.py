@@ -60,7 +60,7 @@ class Program(NamedTuple):
         """All outputs of all nodes, by number. Arguments as for `run`."""
         values: dict[int, list] = {ref.node: [tensor] for ref, tensor in zip(self.arguments, inputs, strict=True)}
         values |= {number: [tensor] for number, tensor in self.bound.items()}
-        values |= {number: [variable.value] for number, variable in self.variables.items()}
+        values |= {number: [tf.convert_to_tensor(variable.value)] for number, variable in self.variables.items()}
 
         for step in self.steps:
             if isinstance(step, Run):
@@ -96,7 +96,8 @@ class GraphModel(keras.Model):
     def __init__(self, plan, inputs, pack, name: str = "", origin: str = ""):
         super().__init__(name=name or "graph")
         _hold(self, plan)
-        self.declared_inputs = inputs
+        # As it is: Keras would put a dict of its own in its place, which fits no other.
+        self.__dict__["declared_inputs"] = inputs
         self.graph_precision = None
         self.origin = origin
         self.preparation = None

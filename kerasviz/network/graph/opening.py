@@ -40,7 +40,7 @@ def graph_model(function, *, name: str | None = None, origin: str = "", whole: b
     raw_arguments, raw_inputs = arguments, inputs
     if not whole:
         arguments, inputs = _float_inputs(replace(flat, results=tuple(results)), arguments, inputs, bound)
-    plan = Plan(flat, arguments, results, bound, variables)
+    plan = Plan(flat, arguments, results, bound, variables, frozen=not variables)
     _warn_of_surprises(plan)
     names = outputs.names(plan, results)
     model = GraphModel(plan, inputs, outputs.packing(names), name or plan.name.replace("/", "_"), origin)
@@ -187,10 +187,10 @@ def _warn_of_surprises(plan):
         )
 
 
-def captured(function):
+def captured(function, *, aside: str | None = None):
     """A concrete function, read: flat, its arguments, and by node what it captures and the variables behind that."""
     library = {one.signature.name: one for one in function.graph.as_graph_def().library.function}
-    flat = fused(settled(flatten(function.function_def, library)))
+    flat = fused(settled(flatten(function.function_def, library)), aside=aside)
     count = len(flat.arguments) - len(function.captured_inputs)
     bound = {ref.node: tensor for ref, tensor in zip(flat.arguments[count:], function.captured_inputs, strict=True)}
     by_handle = {id(variable.handle): variable for variable in function.graph.variables}

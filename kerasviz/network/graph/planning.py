@@ -1,8 +1,8 @@
 """From a flat graph to the layers and steps of a `GraphModel`."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
-import numpy as np
 import tensorflow as tf
 
 from kerasviz.network import internals, rules
@@ -17,8 +17,6 @@ from kerasviz.network.graph.parts import ACTIVATIONS, ActivationPart, GatePart, 
 _PLAIN = frozenset({ARGUMENT, "Identity", "IdentityN", "Cast", "StopGradient", "PreventGradient", "Const", "NoOp"})
 _LOOPS = frozenset({"While", "StatelessWhile"})
 _BRANCHES = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
-#: Constants from this size on count as weights: those of a frozen graph.
-_WEIGHT = 16
 
 
 class Plan:
@@ -32,6 +30,7 @@ class Plan:
         variables: the `keras.Variable` behind a bound handle, by node.
         recorded: for a live model, what its layers returned; see `kerasviz.network.graph.live`.
         rule: the backward rule that the graph has been traced with, where that is the case.
+        frozen: whether weights are constants.
 
     Attributes:
         name: of the scope around all ops, "" if there is none.
@@ -41,13 +40,15 @@ class Plan:
         scopes_by_path: all scopes.
     """
 
-    def __init__(self, flat: Flat, arguments, results, bound: Mapping, variables: Mapping, recorded=None, rule=None):
+    def __init__(
+        self, flat: Flat, arguments, results, bound: Mapping, variables: Mapping, recorded=None, rule=None, frozen=False
+    ):
         self._flat, self._rule = flat, rule
         self._arguments = tuple(arguments)
         stop = {ref.node for ref in self._arguments}
         self._needed = flat.needed(results, stop)
         self._reached = flat.dependent(stop) & self._needed - stop
-        self._constants = self._weights_among_constants()
+        self._constants = self._weights_among_constants() if frozen else {}
         self._weights = _first_readers(flat, self._reached, {**variables, **self._constants}, self._needed)
         listed = {n: flat.nodes[n].name for n in sorted(self._reached) if self._is_layer(n)}
         if recorded is None:
@@ -109,7 +110,7 @@ class Plan:
             node = self._flat.nodes[number]
             if node.op == "Const" and node.attributes["dtype"].type in _NUMBERS:
                 shape = node.attributes["value"].tensor.tensor_shape
-                if len(shape.dim) and np.prod([d.size for d in shape.dim]) >= _WEIGHT:
+                if shape.dim:
                     value = tf.make_ndarray(node.attributes["value"].tensor)
                     found[number] = internals.ExistingVariable(tf.Variable(value, trainable=False, name=node.name))
         return found
@@ -121,6 +122,8 @@ class Plan:
         for number in sorted(self._needed):
             node = nodes[number]
             if node.op != ARGUMENT and number not in given:
+                if node.op == "StopGradient" and not self._rule and _within(node, rules.RULE_SCOPE):
+                    node = replace(node, op="Identity")  # of an exported clone with a rule, which does not outlive it
                 steps.append(Run(number, node, self._part(number, node) if number in self._paths else None))
             steps.extend(Return(self._number(self._scope(path)), ref) for path, ref in ends.get(number, ()))
         return tuple(steps)
@@ -144,9 +147,17 @@ class Plan:
         if self._is_rule(node):
             return RulePart(name, node, self._rule)
         kind = OpPart
-        if node.op in ACTIVATIONS and not _within(node, rules.RULE_SCOPE, rules.KEPT_SCOPE):
+        if node.op in ACTIVATIONS and not (self._rule and _within(node, rules.RULE_SCOPE, rules.KEPT_SCOPE)):
             kind = GatePart if self._is_gate(node) else ActivationPart
-        return named_after(kind, node.op)(name, node, weights)
+        part = named_after(kind, node.op)(name, node, weights)
+        if node.op == "Transpose":
+            part.axes = self._integers(node.inputs[1])
+        return part
+
+    def _integers(self, ref):
+        """The numbers of a constant, None where a tensor is no constant."""
+        node = self._flat.nodes[ref.node]
+        return tuple(tf.make_ndarray(node.attributes["value"].tensor).tolist()) if node.op == "Const" else None
 
     def _is_gate(self, node):
         """Whether an activation is the ReLU6 of a hard sigmoid, relu6(x + 3) / 6.

@@ -1,9 +1,14 @@
 """SavedModels: which of its functions is the network."""
 
+import contextlib
+import tempfile
 from pathlib import Path
 
 import keras
 import tensorflow as tf
+
+# The format of the file; public only through what has been loaded.
+from tensorflow.core.protobuf import saved_model_pb2
 
 from kerasviz.errors import LoadError
 from kerasviz.network.graph.model import GraphModel
@@ -24,7 +29,28 @@ def open_saved_model(folder, signature: str | None = None) -> GraphModel:
         LoadError: as for `of_loaded`.
         ModelError: its graph is of no kind that can be opened.
     """
-    return of_loaded(tf.saved_model.load(str(folder)), signature, name=Path(folder).name)
+    with _without_optimizer(Path(folder)) as readable:
+        loaded = tf.saved_model.load(str(readable))
+    return of_loaded(loaded, signature, name=Path(folder).name)
+
+
+@contextlib.contextmanager
+def _without_optimizer(folder):
+    """A folder with the same model, without the optimizer that Keras 2 stored, which TensorFlow cannot restore now."""
+    model = saved_model_pb2.SavedModel()
+    model.ParseFromString((folder / "saved_model.pb").read_bytes())
+    nodes = [node for graph in model.meta_graphs for node in graph.object_graph_def.nodes]
+    if not any(node.slot_variables for node in nodes):
+        yield folder
+        return
+    for node in nodes:
+        del node.slot_variables[:]
+    with tempfile.TemporaryDirectory() as bare:
+        for part in folder.iterdir():
+            if part.name != "saved_model.pb":
+                (Path(bare) / part.name).symlink_to(part.resolve())
+        (Path(bare) / "saved_model.pb").write_bytes(model.SerializeToString())
+        yield Path(bare)
 
 
 def of_loaded(loaded, signature: str | None = None, name: str = "saved model") -> GraphModel:

@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+from kerasviz.texts import size_text
+
 #: Lines, and text outside of boxes: as legible on a white page as on a black one.
 NEUTRAL = "#767676"
 #: Text in boxes, all of which are light.
@@ -74,16 +76,11 @@ def details_text(node, wiring_edges) -> str:
     sizes = ", ".join(size_text(shapes[number]) for number in sorted(shapes))
     held = f"{node.holds} layers" if node.holds > 1 else "1 layer" if node.holds else ""
     role = "" if node.role == "layer" else node.role
-    parts = (role, node.kind, held, sizes, count_text(node.parameters))
+    parts = (role, node.kind, held, sizes, parameters_text(node.parameters))
     return shortened(clean(" · ".join(part for part in parts if part)), _LONGEST + 20)
 
 
-def size_text(shape) -> str:
-    """A shape without its batch axis; "" where it is not known."""
-    return "" if shape is None else " × ".join("?" if side is None else str(side) for side in shape[1:]) or "1"
-
-
-def count_text(parameters: int) -> str:
+def parameters_text(parameters: int) -> str:
     """A number of parameters; "" for none."""
     shown = f"{parameters / 1e6:,.2f} M" if parameters >= 1_000_000 else f"{parameters:,}"
     return f"{shown} params" if parameters else ""
