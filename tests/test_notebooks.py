@@ -202,6 +202,7 @@ CLAIMS = {
         assert names[said.argmax()] == "motorcycle" and unknown < known.min() / 2
 
         assert same < 1e-5 and from_path < 1e-5
+        assert apart < 1e-5 and str(opened.address()) == "base/head_relu/Relu6" and compared.same_weights
         cup = heat.values[1, 20:140, 40:190].sum() / heat.values[1].sum()
         assert cup > 0.5, cup
         assert "manifest.json" in written and len(written) == 10
