@@ -136,7 +136,12 @@ class Directory:
     @property
     def inside_attention(self) -> frozenset:
         """The paths of the parts of attention layers, whose axes are heads and tokens where others have space."""
-        attention = tuple(f"{path}/" for path, entry in self.entries.items() if "Attention" in entry.kind)
+        # The scopes of a bare graph are known by their names alone.
+        attention = tuple(
+            f"{path}/"
+            for path, entry in self.entries.items()
+            if "Attention" in entry.kind or (entry.kind == "Scope" and "attention" in path.rpartition("/")[2].lower())
+        )
         return frozenset(path for path in self.entries if path.startswith(attention))
 
     def id_of(self, path: str) -> int:

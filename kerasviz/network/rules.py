@@ -150,6 +150,11 @@ def capped_relu(x, cap):
     return tf.minimum(tf.nn.relu(x), cap)
 
 
+def capped_prelu(x, cap, slope):
+    """The leaky ReLU of a tensor, not above a cap: min(relu(x), cap) - slope · relu(-x)."""
+    return tf.minimum(tf.nn.relu(x), cap) - slope * tf.nn.relu(-x)
+
+
 def thresholded_relu(x, threshold):
     """A tensor where it is above a threshold, else zero."""
     return tf.where(x > threshold, x, tf.zeros_like(x))
@@ -198,7 +203,7 @@ _SMOOTH_NAMES = ("celu", "elu", "gelu", "hard_silu", "hard_swish", "mish", "selu
 _MODULES = (keras.activations, keras.ops, tf.nn)
 
 #: Functions and classes that rectify, by every name under which a model may hold them.
-RECTIFIERS = frozenset({prelu, capped_relu, thresholded_relu}).union(
+RECTIFIERS = frozenset({prelu, capped_relu, capped_prelu, thresholded_relu}).union(
     *(_public(module, _RELU_NAMES) for module in _MODULES)
 )
 RECTIFIER_CLASSES = (keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.PReLU, *internals.RELU_OPS)

@@ -37,15 +37,18 @@ def last(trace: Trace, inputs: Inputs, kernels, aside=frozenset()) -> Address:
             mend="Name the layer to look at with layer=, or use a gradient method such as Saliency",
         )
     chosen = named[-1]
-    _warn_of_tokens(trace, chosen, kernels)
+    _warn_of_tokens(trace, chosen, kernels - aside)
     return Address(chosen.path)
 
 
 def is_spatial(shape, inputs: Inputs) -> bool:
     """Whether a shape is that of a feature map over one of the inputs: its rank, and over one position.
 
-    Token numbers, `(N, T)`, become a map `(N, T, C)` behind their embedding; beside an image they do not count.
+    Token numbers, `(N, T)`, become a map `(N, T, C)` behind their embedding; beside an image they do not count. What a
+    loop has with time in front of the batch, `(T, N, C)`, is none.
     """
+    if shape is not None and len(shape) > 1 and shape[0] is not None and shape[1] is None:
+        return False
     ranks = {len(spec.shape) for spec in inputs.specs if len(spec.shape) >= 3}
     if not ranks:
         ranks = {3 for spec in inputs.specs if len(spec.shape) == 2 and not spec.floating}

@@ -8,7 +8,15 @@ from kerasviz.network import rules
 from kerasviz.network.graph.flattening import Flat, Node
 
 #: What stands in the place of the last of the ops, by the function that computes all of them. No ops of TensorFlow's.
-FUSED = {"PReLU": rules.prelu, "CappedReLU": rules.capped_relu, "ThresholdedReLU": rules.thresholded_relu}
+FUSED = {
+    "PReLU": rules.prelu,
+    "CappedReLU": rules.capped_relu,
+    "CappedPReLU": rules.capped_prelu,
+    "ThresholdedReLU": rules.thresholded_relu,
+}
+
+
+_SYMMETRIC = frozenset({"Add", "AddV2", "Maximum"})
 
 
 def fused(flat: Flat, *, aside: str | None = None) -> Flat:
@@ -21,10 +29,10 @@ def fused(flat: Flat, *, aside: str | None = None) -> Flat:
 
 
 def _rectifier(nodes, node):
-    find = {"Add": _prelu, "AddV2": _prelu, "Maximum": _capped, "SelectV2": _thresholded}.get(node.op)
+    find = {"Add": _prelu, "AddV2": _prelu, "Maximum": _capped, "SelectV2": _thresholded, "Sub": _sloped}.get(node.op)
     if find is None:
         return None
-    for inputs in (node.inputs, node.inputs[::-1]):
+    for inputs in (node.inputs, node.inputs[::-1])[: 2 if node.op in _SYMMETRIC else 1]:
         found = find(nodes, inputs)
         if found is not None:
             return Node(node.name, found[0], {}, found[1:], node.origin)
@@ -33,14 +41,26 @@ def _rectifier(nodes, node):
 
 def _prelu(nodes, inputs):
     """relu(x) + (-slopes) · relu(-x)."""
-    relu, product = (nodes[ref.node] for ref in inputs)
-    if relu.op == "Relu" and product.op == "Mul":
-        for slopes, below in (product.inputs, product.inputs[::-1]):
-            other = nodes[below.node]
-            if other.op == "Relu":
-                negative = nodes[other.inputs[0].node]
-                if negative.op == "Neg" and negative.inputs == relu.inputs:
-                    return "PReLU", relu.inputs[0], slopes
+    relu, slopes = nodes[inputs[0].node], _slopes(nodes, inputs[1], nodes[inputs[0].node].inputs[:1])
+    return ("PReLU", relu.inputs[0], slopes) if relu.op == "Relu" and slopes else None
+
+
+def _sloped(nodes, inputs):
+    """max(min(relu(x), cap), 0) - slope · relu(-x)."""
+    clipped = nodes[inputs[0].node]
+    capped = _capped(nodes, clipped.inputs) if clipped.op == "Maximum" else None
+    slopes = capped and _slopes(nodes, inputs[1], capped[1:2])
+    return ("CappedPReLU", *capped[1:], slopes) if slopes else None
+
+
+def _slopes(nodes, ref, x):
+    """What relu(-x) is multiplied with in a product, None if it is another."""
+    product = nodes[ref.node]
+    for slopes, below in (product.inputs, product.inputs[::-1]) if product.op == "Mul" else ():
+        relu = nodes[below.node]
+        negative = nodes[relu.inputs[0].node] if relu.op == "Relu" else relu
+        if negative.op == "Neg" and negative.inputs == tuple(x):
+            return slopes
     return None
 
 

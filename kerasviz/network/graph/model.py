@@ -1,10 +1,12 @@
 """`GraphModel`: a bare graph as a Keras model."""
 
+import weakref
 from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
+from kerasviz.errors import ModelError
 from kerasviz.network.graph.flattening import Node, Ref
 from kerasviz.network.graph.ops import run_op
 from kerasviz.network.graph.parts import GraphPart, one_or_all
@@ -115,11 +117,31 @@ class GraphModel(keras.Model):
             inputs: as `declared_inputs` are nested.
             training: without effect.
         """
-        return self._compiled_run(inputs) if tf.executing_eagerly() else self._run_graph(inputs)
+        return _compiled(self)(inputs) if tf.executing_eagerly() else self._run_graph(inputs)
 
-    @tf.function(autograph=False, reduce_retracing=True)
-    def _compiled_run(self, inputs):
-        return self._run_graph(inputs)
+    def get_config(self):
+        """Refuses: there is none.
+
+        Raises:
+            ModelError: always.
+        """
+        raise ModelError(
+            f"The graph {self.name!r} has no configuration, of which Keras would save or rebuild it",
+            expected="a model of layers",
+            mend="Copy the folder that it came from, or open the .keras file that was exported to it",
+        )
+
+    def compile(self, *_, **__):
+        """Refuses: a graph computes what it computes at inference, and is not trained.
+
+        Raises:
+            ModelError: always.
+        """
+        raise ModelError(
+            f"The graph {self.name!r} cannot be trained: it computes what it computed when it was exported",
+            expected="a model of layers",
+            mend="Open the .keras file that was exported to it",
+        )
 
     def _run_graph(self, inputs):
         by_spec: dict = {}
@@ -130,6 +152,19 @@ class GraphModel(keras.Model):
         )
         tensors = [by_spec[spec.name] for spec in keras.tree.flatten(self.declared_inputs)]
         return self._pack(self.program.run(tensors, self.every_part, self.graph_precision))
+
+
+_functions: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+
+
+def _compiled(model):
+    """What runs a model outside of any graph; made here, since a method that is traced would be inlined in twins."""
+    if model not in _functions:
+        itself = weakref.ref(model)
+        _functions[model] = tf.function(
+            lambda inputs: itself()._run_graph(inputs), autograph=False, reduce_retracing=True
+        )
+    return _functions[model]
 
 
 def _hold(owner, plan):

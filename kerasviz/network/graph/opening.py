@@ -37,6 +37,8 @@ def graph_model(function, *, name: str | None = None, origin: str = "", whole: b
     arguments = [taken[place] for place in places]
     outputs = _Outputs(function, whole)
     results = [flat.results[place] for place in outputs.kept]
+    if not whole:
+        arguments, inputs = _needed(flat, arguments, inputs, results)
     raw_arguments, raw_inputs = arguments, inputs
     if not whole:
         arguments, inputs = _float_inputs(replace(flat, results=tuple(results)), arguments, inputs, bound)
@@ -50,6 +52,18 @@ def graph_model(function, *, name: str | None = None, origin: str = "", whole: b
         before = Plan(flat, raw_arguments, arguments, bound, variables)
         model.set_preparation(GraphModel(before, raw_inputs, lambda tensors: _nested(tensors, inputs), "preparation"))
     return model
+
+
+def _needed(flat, arguments, inputs, results):
+    """The arguments and inputs without strings that none of the results depends on, such as keys that are handed on."""
+    if not isinstance(inputs, dict):
+        return arguments, inputs
+    used = flat.needed(results)
+    pairs = zip(keras.tree.flatten(inputs), arguments, strict=True)
+    kept = {spec.name: (spec, ref) for spec, ref in pairs if spec.dtype != "string" or ref.node in used}
+    specs = {key: spec for key, spec in inputs.items() if spec.name in kept}
+    refs = [kept[spec.name][1] for spec in keras.tree.flatten(specs)]
+    return refs, next(iter(specs.values())) if len(specs) == 1 else specs
 
 
 def _nested(parts, structure):

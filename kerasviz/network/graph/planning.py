@@ -11,6 +11,7 @@ from kerasviz.network.graph.definitions import output_dtype
 from kerasviz.network.graph.flattening import ARGUMENT, Flat, Node, Ref, flatten
 from kerasviz.network.graph.fusing import constant, fused
 from kerasviz.network.graph.model import Body, BranchPart, LoopPart, Program, Return, Run
+from kerasviz.network.graph.ops import run_op
 from kerasviz.network.graph.parts import ACTIVATIONS, ActivationPart, GatePart, OpPart, RulePart, Scope, named_after
 
 #: Ops that compute nothing that one would look at.
@@ -30,7 +31,7 @@ class Plan:
         variables: the `keras.Variable` behind a bound handle, by node.
         recorded: for a live model, what its layers returned; see `kerasviz.network.graph.live`.
         rule: the backward rule that the graph has been traced with, where that is the case.
-        frozen: whether weights are constants.
+        frozen: whether there are no variables that could be assigned, so that weights are what never changes.
 
     Attributes:
         name: of the scope around all ops, "" if there is none.
@@ -48,7 +49,7 @@ class Plan:
         stop = {ref.node for ref in self._arguments}
         self._needed = flat.needed(results, stop)
         self._reached = flat.dependent(stop) & self._needed - stop
-        self._constants = self._weights_among_constants() if frozen else {}
+        self._constants = self._weights_without_handles(bound) if frozen else {}
         self._weights = _first_readers(flat, self._reached, {**variables, **self._constants}, self._needed)
         listed = {n: flat.nodes[n].name for n in sorted(self._reached) if self._is_layer(n)}
         if recorded is None:
@@ -104,15 +105,20 @@ class Plan:
             return True
         return node.op not in _PLAIN and output_dtype(node).is_floating
 
-    def _weights_among_constants(self):
+    def _weights_without_handles(self, bound):
+        """The weights of a graph that nothing can assign: constants, captured values, variables of TensorFlow 1."""
         found = {}
         for number in self._needed:
-            node = self._flat.nodes[number]
+            node, value = self._flat.nodes[number], None
             if node.op == "Const" and node.attributes["dtype"].type in _NUMBERS:
-                shape = node.attributes["value"].tensor.tensor_shape
-                if shape.dim:
-                    value = tf.make_ndarray(node.attributes["value"].tensor)
-                    found[number] = internals.ExistingVariable(tf.Variable(value, trainable=False, name=node.name))
+                value = tf.make_ndarray(node.attributes["value"].tensor)
+            elif node.op == "VariableV2":
+                value = tf.function(lambda node=node: tf.identity(run_op(node, [])[0]), autograph=False)()
+            elif number in bound and bound[number].dtype.as_datatype_enum in _NUMBERS:
+                value = bound[number]
+            if value is not None and len(value.shape):
+                name = node.name.replace(":", "_")
+                found[number] = internals.ExistingVariable(tf.Variable(value, trainable=False, name=name))
         return found
 
     def _steps(self, ends):
