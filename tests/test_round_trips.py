@@ -87,16 +87,36 @@ def test_a_model_that_was_explained_is_saved_as_before(name, tmp_path):
     assert saved(specimen.model, tmp_path / "model.keras") == before
 
 
+JUDGED = ("saliency", "guided_backprop", "deconvnet", "grad_cam", "occlusion")
+
+
+def judged(model, specimen):
+    return [
+        array
+        for method in JUDGED
+        for array in keras.tree.flatten(
+            kv.explain(model, specimen.inputs, method=method, target=specimen.target).values
+        )
+    ]
+
+
+@functools.cache
+def judged_live(name):
+    return judged(specimen_of(name).model, specimen_of(name))
+
+
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*the map is zero everywhere")
 @pytest.mark.parametrize(
     ("name", "suffix"),
-    [(name, suffix) for name in FEW for suffix in (".keras", ".h5") if name in IN_HDF5 or suffix == ".keras"],
+    [(name, suffix) for name in KINDS for suffix in (".keras", ".h5") if name in IN_HDF5 or suffix == ".keras"],
 )
 def test_a_model_explains_as_before(name, suffix, tmp_path):
+    """What a SavedModel gives is compared in network/test_graph_explanations.py."""
     specimen = specimen_of(name)
-    wanted = explanations(specimen.model, specimen)
     loaded = reopened(specimen.model, tmp_path / f"model{suffix}")
-    assert_same(explanations(loaded, specimen), wanted, 1e-6)
+    assert sum(np.any(array) for array in judged_live(name)) >= 2  # some classes of some networks speak for nothing
+    assert_same(judged(loaded, specimen), judged_live(name), 1e-5)
 
 
 @pytest.mark.slow
