@@ -8,9 +8,14 @@ from tensorflow.python.eager import execute
 
 from kerasviz.network.graph.flattening import Node
 
-_HALF = {tf.float16, tf.bfloat16}
+#: The dtypes in whose place a precision comes, as op attributes have them.
+_REPLACED = {
+    "float32": frozenset(kind.as_datatype_enum for kind in (tf.float16, tf.bfloat16)),
+    "bfloat16": frozenset(kind.as_datatype_enum for kind in (tf.float32, tf.float16)),
+    None: frozenset(),
+}
 #: Ops that make a value of the dtype in which it is stored.
-SOURCES = frozenset({"Const", "ReadVariableOp"})
+_SOURCES = frozenset({"Const", "ReadVariableOp", "VariableV2"})
 
 
 def run_op(node: Node, inputs: list[tf.Tensor], precision: str | None = None) -> list[tf.Tensor]:
@@ -29,7 +34,7 @@ def run_op(node: Node, inputs: list[tf.Tensor], precision: str | None = None) ->
         All its outputs.
     """
     graph = tf.compat.v1.get_default_graph()
-    stored = node.op in SOURCES
+    stored = node.op in _SOURCES
     attributes = {
         name: value if stored else _in_precision(value, precision)
         for name, value in node.attributes.items()
@@ -42,17 +47,12 @@ def run_op(node: Node, inputs: list[tf.Tensor], precision: str | None = None) ->
     return [_cast(tensor, precision) for tensor in op.outputs] if stored else list(op.outputs)
 
 
-def _replaced(precision):
-    """The dtypes in whose place `precision` comes."""
-    return _HALF if precision == "float32" else {tf.float32, tf.float16} if precision == "bfloat16" else set()
-
-
 def _cast(tensor, precision):
-    return tf.cast(tensor, precision) if tensor.dtype in _replaced(precision) else tensor
+    return tf.cast(tensor, precision) if tensor.dtype.as_datatype_enum in _REPLACED[precision] else tensor
 
 
 def _in_precision(value, precision):
-    replaced = _replaced(precision)
+    replaced = _REPLACED[precision]
     if not replaced.intersection([value.type, *value.list.type]):
         return value
     wanted = tf.as_dtype(precision).as_datatype_enum
