@@ -140,6 +140,7 @@ def test_pictures(run, colors, swapped, pictures, labels, tmp_path):
     assert [row[0] for row in rows if row[0].endswith(".png")] == names
 
 
+@pytest.mark.slow
 def test_pictures_without_a_folder(run, colors, pictures, tmp_path):
     result = run("diff", colors, colors, pictures)
     assert result.exit_code == 0 and "Grad-CAM did not move." in result.stdout
@@ -147,6 +148,7 @@ def test_pictures_without_a_folder(run, colors, pictures, tmp_path):
     assert not (tmp_path / "explanations").exists()
 
 
+@pytest.mark.slow
 def test_skipped_pictures_are_told(run, colors, pictures, bad):
     result = run("diff", colors, colors, pictures, "--json")
     found = document(result)

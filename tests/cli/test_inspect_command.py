@@ -85,6 +85,7 @@ def test_every_output_of_several(run, saved):
     ]
 
 
+@pytest.mark.slow
 def test_the_list_can_be_shortened(run, saved):
     path = saved("nested_twice")
     everything = [layer["path"] for layer in inspect(run, path)["layers"]]
@@ -146,6 +147,7 @@ def test_the_tree_is_folded(run, saved):
     assert max(layer["path"].count("/") for layer in found["layers"]) == 1
 
 
+@pytest.mark.slow
 def test_columns_are_left_out_of_a_narrow_window_and_named(saved):
     path = saved("nested_twice")
     wide, middle, narrow = (in_window(width, path, "--maps") for width in (140, 70, 60))
@@ -199,6 +201,7 @@ def test_strict_fails_on_what_is_broken_alone(run, sick, saved):
     assert run("inspect", saved("nested_twice"), "--strict").exit_code == 0
 
 
+@pytest.mark.slow
 def test_many_places_are_counted(tmp_path):
     layers = [L.Dense(3, name=f"dense{i}") for i in range(8)]
     model = zoo.randomize(keras.Sequential([keras.Input((3,)), *layers]))
@@ -211,6 +214,7 @@ def test_many_places_are_counted(tmp_path):
     assert lines[5] == "      and 3 more, which --weights lists"
 
 
+@pytest.mark.slow
 def test_all_weights(sick):
     lines = in_window(140, sick, "--weights")
     rows = {line.split()[0]: line.split() for line in lines if line.startswith(("conv", "classes"))}
@@ -223,6 +227,7 @@ def test_all_weights(sick):
     assert len(rows) == 6 and not any(line.startswith("Layer") for line in lines)
 
 
+@pytest.mark.slow
 def test_what_the_file_says_of_itself(run, sick):
     file = inspect(run, sick)["file"]
     assert file["kind"] == "keras" and file["keras_version"] == keras.__version__
@@ -232,6 +237,7 @@ def test_what_the_file_says_of_itself(run, sick):
     assert inspect(run, "shapes")["file"] is None
 
 
+@pytest.mark.slow
 def test_a_saved_model(run, saved, tmp_path):
     live = keras.saving.load_model(saved("nested_twice"))
     live.export(tmp_path / "exported", verbose=False)
@@ -256,6 +262,7 @@ def test_the_network_is_drawn(run, saved, tmp_path):
     assert result.exit_code == 2 and ".svg" in result.stderr and not result.stdout
 
 
+@pytest.mark.slow
 def test_weights_alone_with_an_architecture(run, saved, tmp_path):
     path = saved("nested_twice")
     keras.saving.load_model(path).save_weights(tmp_path / "m.weights.h5")

@@ -34,6 +34,7 @@ def test_the_same_model(model):
     assert found.relative == 0 and found.a == found.b and found.a.parameters == model.count_params() == 414
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(zoo.ZOO))
 def test_every_kind_of_model_is_its_own_twin(name):
     specimen = zoo.ZOO[name]()
@@ -360,6 +361,7 @@ def test_json_and_words(model):
     assert told["same_answers"] is None and told["images"] == []
 
 
+@pytest.mark.slow
 def test_neither_model_is_touched(model):
     other = network(seed=1)
     before = [weight.copy() for one in (model, other) for weight in one.get_weights()]

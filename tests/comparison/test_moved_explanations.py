@@ -12,6 +12,8 @@ import kerasviz as kv
 from kerasviz.comparison import compare
 from kerasviz.errors import InputError, KerasvizError, KerasvizWarning, LayerError, SettingError, TargetError
 
+pytestmark = pytest.mark.slow
+
 
 def colors(order=(0, 1, 2), classes=3, head="softmax", size=(16, 24), strength=6.0, dead=False, name="colours"):
     """Class k is the mean of colour `order[k]`, so that Grad-CAM draws just that colour."""

@@ -11,6 +11,8 @@ from kerasviz.inspection import problems, weights
 from kerasviz.inspection.quantization import quantization
 from kerasviz.network.graph import open_saved_model
 
+pytestmark = pytest.mark.slow
+
 
 def network():
     keras.utils.set_random_seed(1)

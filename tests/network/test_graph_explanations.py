@@ -11,6 +11,8 @@ from kerasviz.data import ConceptArrays
 from kerasviz.errors import KerasvizError
 from kerasviz.network.graph import open_saved_model
 
+pytestmark = pytest.mark.slow
+
 METHODS = sorted(kv.attribution.methods())
 #: These are compared over every kind of network in the zoo, and of activation.
 JUDGED = ("saliency", "guided_backprop", "deconvnet", "grad_cam", "occlusion")

@@ -117,6 +117,7 @@ def test_weights_are_the_variables_of_what_was_loaded():
             np.testing.assert_array_equal(found[f"{layer.name}/{weight.name}"], weight)
 
 
+@pytest.mark.slow
 def test_an_assigned_variable_is_seen_without_opening_anew():
     case = opened("module")
     loaded = tf.saved_model.load(case.folder)
@@ -133,6 +134,7 @@ def test_an_assigned_variable_is_seen_without_opening_anew():
     assert_close(kv.GuidedBackprop(loaded)(images, 1).values, expected.values, 1e-5)
 
 
+@pytest.mark.slow
 def test_what_was_loaded_is_left_as_it_was():
     case = opened("module")
     loaded, images = tf.saved_model.load(case.folder), tf.constant(case.inputs)
@@ -157,6 +159,7 @@ def native_gradient(function, images):
     return tape.gradient(score, images).numpy()
 
 
+@pytest.mark.slow
 def test_a_loaded_model_can_be_let_go():
     """An explainer keeps the variables alive; nothing keeps the explainer."""
     import weakref
@@ -267,6 +270,7 @@ def test_a_file_without_signatures_is_refused(tmp_path):
     assert "signature" in message
 
 
+@pytest.mark.slow
 def test_random_augmentation_in_the_graph_is_told(tmp_path):
     """Keras 3 exports layers that augment images as they train: the graph flips images at random."""
     live = keras.Sequential(

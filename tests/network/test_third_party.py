@@ -274,6 +274,7 @@ def test_weights_alone_open_in_their_architecture():
     np.testing.assert_array_equal(model(cat), wanted(cat))
 
 
+@pytest.mark.slow
 def test_the_astronaut_looks_happy(case):
     known = case("fer")
     probabilities = known.model.predict(known.inputs, verbose=0)[0]
