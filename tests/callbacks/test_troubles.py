@@ -201,6 +201,7 @@ INTERRUPTED = """
 import json, os, signal, sys
 import keras, numpy as np
 from kerasviz.callbacks import Explain
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 folder = sys.argv[1]
 layers = [keras.Input((16, 12, 1)), keras.layers.Conv2D(2, 3), keras.layers.Flatten(), keras.layers.Dense(2)]
 model = keras.Sequential(layers)
