@@ -118,7 +118,7 @@ def _rule(rule):
     count, missed = len(rule["replaced"]), len(rule["missed"])
     said = f"changes {count} rectifier{'' if count == 1 else 's'}"
     if missed:
-        said += f", [yellow]misses {missed} inside custom code: {escape(', '.join(rule['missed']))}[/]"
+        said += f", [yellow]misses {missed}: {escape(', '.join(rule['missed']))}[/]"
     return escape(rule["reason"]) if rule["reason"] else said
 
 

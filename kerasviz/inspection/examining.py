@@ -11,7 +11,7 @@ from kerasviz.inspection.health import weights
 from kerasviz.inspection.quantization import quantization
 from kerasviz.inspection.sizes import sizes
 from kerasviz.inspection.variables import bytes_of
-from kerasviz.network import Network, clone_with_rule
+from kerasviz.network import Network
 from kerasviz.network.gap_head import gap_head
 from kerasviz.network.layers import walk
 from kerasviz.network.receptive_fields import receptive_fields
@@ -35,7 +35,7 @@ def examine(network: Network, model) -> dict:
           for scores, "stuck" for probabilities that cannot be taken apart. "cam" is the path of the layer that CAM
           weighs, None where CAM is not possible;
         - "default_layer": the "path" of the layer that methods look at unless told, or None and the "reason";
-        - "rules": for "deconvnet" and "guided" the rectifiers that are "replaced", those "missed" inside custom code,
+        - "rules": for "deconvnet" and "guided" the rectifiers that are "replaced", those "missed",
           and the "reason" why there is none, or None;
         - "layers": each one's "path", "class", "shape" (None if it is not one tensor), "parameters", "bytes" of its
           weights in memory (with its parts), "activations" that it applies itself (see
@@ -89,10 +89,10 @@ def _rule(model, name):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", KerasvizWarning)  # what was missed is listed
         try:
-            clone = clone_with_rule(model, name)
+            opened = Network(model, rule=name)
         except RuleError as error:
             return {"replaced": [], "missed": [], "reason": error.given}
-    return {"replaced": list(clone.replaced), "missed": list(clone.missed), "reason": None}
+    return {"replaced": list(opened.replaced), "missed": list(opened.trace.missed_rectifiers), "reason": None}
 
 
 def _output(network, name):

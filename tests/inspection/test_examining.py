@@ -5,6 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers as L
 
 from kerasviz.inspection import examine
@@ -173,3 +174,12 @@ def test_variables_of_a_graph_that_no_training_has_updated(tmp_path):
     graph = open_saved_model(tmp_path)
     found = [problem for problem in examine(Network(graph), graph)["problems"] if problem["kind"] == "never_updated"]
     assert len(found) == 1 and found[0]["path"].startswith("bn")
+
+
+def test_a_rectifier_inside_custom_code_counts_as_explainers_find_it():
+    inputs = keras.Input((5,))
+    hidden = L.Lambda(lambda x: tf.nn.relu(x), name="cave")(L.Dense(4, activation="relu", name="seen")(inputs))
+    model = keras.Model(inputs, L.Dense(2)(hidden))
+    rules = examine(Network(model), model)["rules"]
+    for name in ("guided", "deconvnet"):
+        assert rules[name] == {"replaced": ["seen.activation", "cave/Relu.activation"], "missed": [], "reason": None}
